@@ -1,0 +1,54 @@
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "io/proactor.h"
+#include "spool/error.h"
+#include "spool/journal.h"
+
+namespace sluice::spool {
+
+struct Deferral {
+  uint32_t recipient = 0;
+  uint16_t attempt = 0;
+  io::WallTime next_attempt{};
+};
+
+/// What the journal knows of one campaign. Outcomes merge in any order: a fate beats a deferral, a later attempt an earlier one; so segments
+/// of several shards need no order among each other.
+struct Progress {
+  std::vector<uint64_t> fates;  // bit per recipient that has a fate; may be shorter than the campaign
+  std::unordered_map<uint32_t, Deferral> deferred;
+  uint64_t delivered = 0, failed = 0, expired = 0, cancelled = 0;
+
+  bool has_fate(uint32_t recipient) const {
+    return recipient / 64 < fates.size() && (fates[recipient / 64] >> (recipient % 64) & 1);
+  }
+  void apply(const Outcome& outcome);
+};
+
+/// A stretch of a file that could not be read and was passed over.
+struct Damage {
+  std::string path;
+  uint64_t offset = 0, bytes = 0;
+  std::string reason;
+};
+
+struct Recovered {
+  std::unordered_map<uint64_t, Progress> campaigns;  // by uid
+  std::vector<SealedSegment> segments;
+  std::vector<Damage> damages;
+  uint64_t next_sequence = 1;
+  uint64_t torn_bytes = 0;  // cut off tails: written, never acknowledged
+  uint64_t records = 0;
+};
+
+/// Reads every journal segment of `spool`, cuts torn tails, passes over damage in the middle and reports it. Running it again changes nothing.
+/// `read_only` cuts nothing (a look at a spool that another process may own). Blocking. Time: that of reading the journal once.
+std::expected<Recovered, Error> recover_journal(io::Proactor& proactor, const std::string& spool, bool read_only = false);
+
+}  // namespace sluice::spool
