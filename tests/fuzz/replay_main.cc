@@ -45,7 +45,8 @@ bool replay(const fs::path& input) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  LLVMFuzzerTestOneInput(nullptr, 0);
+  const std::uint8_t nothing = 0;  // libFuzzer's empty input has an address, too
+  LLVMFuzzerTestOneInput(&nothing, 0);
   std::size_t count = 1;
   for (int i = 1; i < argc; ++i) {
     // A target is born without a corpus; that is no failure.
