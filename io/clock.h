@@ -5,8 +5,8 @@
 
 namespace sluice::io {
 
-/// The monotonic clock that deadlines are measured on. It has no `now()`: the event loop reads time once a turn through its
-/// Proactor and hands it down, so that a simulated world can own it.
+/// The monotonic clock that deadlines are measured on. It has no `now()`: the event loop reads time
+/// once a turn through its Proactor and hands it down, so that a simulated world can own it.
 struct Monotonic {
   using duration = std::chrono::nanoseconds;
   using rep = duration::rep;

@@ -7,8 +7,8 @@
 
 namespace sluice::io {
 
-/// What runs at the end of a turn, after all callbacks: the place to gather what the turn produced (one group commit, one log write, one flush of
-/// the mailboxes) instead of doing it per message.
+/// What runs at the end of a turn, after all callbacks: the place to gather what the turn produced
+/// (one group commit, one log write, one flush of the mailboxes) instead of doing it per message.
 class TurnEnd {
  public:
   virtual void turn_ended() = 0;
@@ -20,7 +20,8 @@ class TurnEnd {
 /// One shard's loop: a Proactor, a wheel, and turns of bounded work.
 class EventLoop {
  public:
-  /// Completions a turn handles at most, so that timers and mailboxes are looked at in time however busy the sockets are.
+  /// Completions a turn handles at most, so that timers and mailboxes are looked at in time however
+  /// busy the sockets are.
   static constexpr unsigned turn_budget = 512;
 
   explicit EventLoop(Proactor& proactor) : proactor_(proactor), timers_(proactor.now()) {}
@@ -34,8 +35,8 @@ class EventLoop {
   void add(TurnEnd& hook);
   void remove(TurnEnd& hook);
 
-  /// One turn: wait for work, for at most until `latest` (or the next timer; not at all when request_turn() was called), run callbacks within
-  /// the budget, fire timers, run the hooks.
+  /// One turn: wait for work, for at most until `latest` (or the next timer; not at all when
+  /// request_turn() was called), run callbacks within the budget, fire timers, run the hooks.
   void turn(Instant latest = never);
 
   /// Turns until stop().

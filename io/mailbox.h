@@ -8,8 +8,9 @@
 
 namespace sluice::io {
 
-/// A bounded queue of values from one thread to one other: no lock, no allocation. Full is an answer ("not now"). After pushing, the sender
-/// wakes the receiver's Proactor, once a turn and not per message.
+/// A bounded queue of values from one thread to one other: no lock, no allocation. Full is an
+/// answer ("not now"). After pushing, the sender wakes the receiver's Proactor, once a turn and not
+/// per message.
 template <class T, size_t capacity>
 class Mailbox {
   static_assert((capacity & (capacity - 1)) == 0, "capacity is a power of two");
@@ -43,7 +44,8 @@ class Mailbox {
   static constexpr size_t line_bytes = 64;
   alignas(line_bytes) std::atomic<size_t> head_{0};
   alignas(line_bytes) std::atomic<size_t> tail_{0};
-  alignas(line_bytes) size_t head_seen_ = 0;  // the sender's copy of head_: the line is shared only when it looks full
+  alignas(line_bytes) size_t head_seen_ =
+      0;  // the sender's copy of head_: the line is shared only when it looks full
   alignas(line_bytes) size_t tail_seen_ = 0;  // the receiver's copy of tail_
   std::array<T, capacity> slots_{};
 };

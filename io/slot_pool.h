@@ -17,8 +17,8 @@ struct SlotHandle {
   friend bool operator==(SlotHandle, SlotHandle) = default;
 };
 
-/// At most `slots_max` objects at addresses that never change, in slabs of 64 allocated as needed; create and destroy are O(1) and reuse the
-/// slot freed last.
+/// At most `slots_max` objects at addresses that never change, in slabs of 64 allocated as needed;
+/// create and destroy are O(1) and reuse the slot freed last.
 template <class T>
 class SlotPool {
  public:

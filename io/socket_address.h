@@ -14,9 +14,10 @@ class SocketAddress {
  public:
   SocketAddress() = default;  // family AF_UNSPEC: "none"
 
-  /// Parses `192.0.2.7:25`, `[192.0.2.7]:25`, `[2001:db8::1]:25`; with `port_default` != 0 the port may be missing. The error says
-  /// what is wrong with `text`. Names are not resolved here.
-  static std::expected<SocketAddress, std::string> parse(std::string_view text, uint16_t port_default = 0);
+  /// Parses `192.0.2.7:25`, `[192.0.2.7]:25`, `[2001:db8::1]:25`; with `port_default` != 0 the port
+  /// may be missing. The error says what is wrong with `text`. Names are not resolved here.
+  static std::expected<SocketAddress, std::string> parse(std::string_view text,
+                                                         uint16_t port_default = 0);
   static SocketAddress from_sockaddr(const sockaddr* address);
 
   /// `192.0.2.7:25` or `[2001:db8::1]:25`; "" for none.

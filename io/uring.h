@@ -9,9 +9,9 @@
 namespace sluice::io {
 
 struct UringOptions {
-  unsigned entries = 4096;             // submission queue; the completion queue has four times as many
-  unsigned sockets_max = 65536;        // slots in the ring's table of direct descriptors
-  unsigned receive_buffers = 1024;     // a power of two
+  unsigned entries = 4096;          // submission queue; the completion queue has four times as many
+  unsigned sockets_max = 65536;     // slots in the ring's table of direct descriptors
+  unsigned receive_buffers = 1024;  // a power of two
   unsigned receive_buffer_bytes = 4096;
 };
 
@@ -21,8 +21,10 @@ struct UringError {
   std::string message;
 };
 
-/// Opens a ring for the calling thread, which becomes its only user (SINGLE_ISSUER, DEFER_TASKRUN: Linux 6.1 or later). Told apart, each with
-/// a remedy: io_uring forbidden (kernel.io_uring_disabled, seccomp), kernel too old, too little locked memory, too few descriptors.
+/// Opens a ring for the calling thread, which becomes its only user (SINGLE_ISSUER, DEFER_TASKRUN:
+/// Linux 6.1 or later). Told apart, each with a remedy: io_uring forbidden
+/// (kernel.io_uring_disabled, seccomp), kernel too old, too little locked memory, too few
+/// descriptors.
 std::expected<std::unique_ptr<Proactor>, UringError> open_uring(const UringOptions& options = {});
 
 }  // namespace sluice::io
