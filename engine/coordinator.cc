@@ -1,0 +1,241 @@
+#include "engine/coordinator.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <functional>
+
+#include "io/check.h"
+
+namespace sluice::engine {
+
+namespace {
+
+/// The addresses of a fixed next hop. Names come with DNS.
+std::expected<std::vector<io::SocketAddress>, std::string> resolve(
+    const DestinationPolicy& policy) {
+  std::vector<io::SocketAddress> hosts;
+  for (std::string text : policy.next_hops) {
+    constexpr std::string_view local = "localhost";
+    if (text.starts_with(local) && (text.size() == local.size() || text[local.size()] == ':'))
+      text.replace(0, local.size(), "127.0.0.1");
+    auto address = io::SocketAddress::parse(text, policy.port);
+    if (!address)
+      return std::unexpected(fmt::format("next_hop {}: {}; this release connects to addresses only",
+                                         text, address.error()));
+    hosts.push_back(*address);
+  }
+  if (hosts.empty())
+    return std::unexpected(
+        "next_hop = \"mx\": this release has no DNS yet; set next_hop to ADDRESS:PORT, or send "
+        "with --next-hop");
+  return hosts;
+}
+
+}  // namespace
+
+Coordinator::Coordinator(Shard& shard, Mesh& mesh, spool::Spool& spool, const Config& config,
+                         bool until_empty, Observer& observer)
+    : shard_(shard),
+      mesh_(mesh),
+      spool_(spool),
+      config_(config),
+      until_empty_(until_empty),
+      observer_(observer),
+      sessions_(mesh.shards(), 0) {
+  grace_.bind<&Coordinator::grace_over>(this);
+  shard_.set_coordinator(*this);
+}
+
+void Coordinator::broadcast(auto&& make) {
+  for (unsigned to = 0; to < mesh_.shards(); ++to) mesh_.post(0, to, make());
+}
+
+void Coordinator::campaign_arrived(std::shared_ptr<const spool::Campaign> campaign) {
+  if (stopping_) return;
+  const spool::CampaignInfo& info = campaign->info();
+  auto message = CampaignMessage::decode(campaign->message());
+  if (!message)
+    return refuse(fmt::format("{}: its message cannot be read; was it written by a newer release?",
+                              campaign->path()));
+  auto content = mail::Template::decode(message->content);
+  if (!content)
+    return refuse(fmt::format("{}: its template cannot be read; was it written by a newer release?",
+                              campaign->path()));
+  spool::Progress progress;
+  auto& known = spool_.recovered().campaigns;
+  if (const auto it = known.find(info.uid); it != known.end()) {
+    progress = std::move(it->second);
+    known.erase(it);
+  }
+  auto mailing = std::make_shared<Mailing>(campaign, std::move(*message), std::move(*content),
+                                           std::move(progress));
+  const spool::Progress& recovered = mailing->recovered;
+  Live live{.mailing = mailing,
+            .summary = {.recipients = campaign->recipients(),
+                        .delivered = recovered.delivered,
+                        .failed = recovered.failed,
+                        .expired = recovered.expired,
+                        .cancelled = recovered.cancelled}};
+  const uint64_t fates =
+      recovered.delivered + recovered.failed + recovered.expired + recovered.cancelled;
+  CHECK(fates <= campaign->recipients());
+  live.waiting = campaign->recipients() - static_cast<uint32_t>(fates);
+  totals_.recipients += campaign->recipients();
+  totals_.delivered += recovered.delivered;
+  totals_.failed += recovered.failed;
+  totals_.expired += recovered.expired;
+  totals_.cancelled += recovered.cancelled;
+  totals_.deferred += recovered.deferred.size();
+  if (fates == 0 && recovered.deferred.empty())
+    shard_.fates().log({.event = report::Event::accepted,
+                        .time = shard_.loop().wall(),
+                        .id = fmt::format("{:016x}", info.uid),
+                        .campaign = info.id,
+                        .sender = mailing->message.sender,
+                        .bytes = campaign->bytes(),
+                        .recipients = campaign->recipients()});
+  observer_.campaign_accepted(info, campaign->recipients());
+  Live& placed = live_.emplace(mailing.get(), std::move(live)).first->second;
+  if (placed.waiting == 0) return finish(placed);
+  spread(mailing);
+}
+
+void Coordinator::campaign_unreadable(const std::string& path, const spool::Error& error) {
+  refuse(fmt::format("{}: {}", path, error.message));
+}
+
+void Coordinator::refuse(std::string message) {
+  ++refused_;
+  observer_.campaign_refused(message);
+}
+
+std::expected<const Route*, std::string> Coordinator::route(const Mailing& mailing,
+                                                            std::string_view domain) {
+  DestinationPolicy policy = config_.destination(domain);
+  if (!mailing.message.next_hop.empty()) policy.next_hops = {std::string(mailing.message.next_hop)};
+  const auto same =
+      std::ranges::find_if(routes_, [&](const auto& r) { return r->policy == policy; });
+  if (same != routes_.end()) return same->get();
+  auto hosts = resolve(policy);
+  if (!hosts) return std::unexpected(fmt::format("destination {}: {}", domain, hosts.error()));
+  const auto home = static_cast<unsigned>(routes_.size() % mesh_.shards());
+  std::string name = policy.next_hops.front();
+  routes_.push_back(
+      std::make_unique<Route>(Route{std::move(name), std::move(policy), std::move(*hosts), home}));
+  return routes_.back().get();
+}
+
+void Coordinator::spread(const MailingPtr& mailing) {
+  struct Span {
+    Range range;
+    const Route* route;
+  };
+  std::vector<Span> spans;  // ascending; neighbours of one route are one
+  for (const spool::Group& group : mailing->campaign->groups()) {
+    auto found = route(*mailing, group.name);
+    if (!found) {
+      refuse(fmt::format("campaign {}: {}", mailing->campaign->info().id, found.error()));
+      live_.erase(mailing.get());
+      return;
+    }
+    if (!spans.empty() && spans.back().route == *found)
+      spans.back().range.count += group.count;
+    else
+      spans.push_back({{group.first, group.count}, *found});
+  }
+  std::map<const Route*, AddSource> sources;
+  for (const Span& span : spans) {
+    AddSource& source = sources[span.route];
+    source.route = span.route, source.mailing = mailing;
+    source.ranges.push_back(span.range);
+  }
+  const io::Instant now = shard_.loop().now();
+  for (const auto& [number, deferral] : mailing->recovered.deferred) {
+    const auto after =
+        std::ranges::upper_bound(spans, number, {}, [](const Span& s) { return s.range.first; });
+    CHECK(after != spans.begin());
+    const io::Duration left =
+        std::max(io::Duration{}, deferral.next_attempt - shard_.loop().wall());
+    sources[std::prev(after)->route].deferred.push_back(
+        {mailing, {number, deferral.attempt}, now + left});
+  }
+  for (auto& [to, source] : sources) mesh_.post(0, to->home, std::move(source));
+}
+
+void Coordinator::tally(const Tally& tally) {
+  sessions_[tally.shard] = tally.sessions;
+  totals_.sessions = 0;
+  for (const uint32_t n : sessions_) totals_.sessions += n;
+  for (const Tally::Of& of : tally.mailings) {
+    Live& live = live_.at(of.mailing);
+    spool::CampaignSummary& summary = live.summary;
+    summary.delivered += of.delivered, totals_.delivered += of.delivered;
+    summary.failed += of.failed, totals_.failed += of.failed;
+    summary.expired += of.expired, totals_.expired += of.expired;
+    summary.cancelled += of.cancelled, totals_.cancelled += of.cancelled;
+    summary.unreadable += of.unreadable, totals_.unreadable += of.unreadable;
+    totals_.deferrals += of.deferrals;
+    totals_.deferred += static_cast<uint64_t>(static_cast<int64_t>(of.deferred_change));
+    const uint32_t fates = of.delivered + of.failed + of.expired + of.cancelled + of.unreadable;
+    CHECK(fates <= live.waiting);
+    live.waiting -= fates;
+    if (live.waiting == 0 && fates > 0) finish(live);
+  }
+}
+
+void Coordinator::finish(Live& live) {
+  live.summary.finished_at = shard_.loop().wall();
+  const Mailing* mailing = live.mailing.get();
+  spool_.finish(mailing->campaign, live.summary, [this, mailing] {
+    const auto done = live_.extract(mailing);
+    const spool::CampaignInfo& info = mailing->campaign->info();
+    broadcast([&] { return Finished{info.uid}; });
+    observer_.campaign_finished(info, done.mapped().summary);
+    shard_.loop().request_turn();
+  });
+}
+
+void Coordinator::turn_ended() {
+  if (!spool_.is_settled() || stopping_) return;
+  if (!std::exchange(swept_, true))
+    for (const auto& [uid, progress] : spool_.recovered().campaigns)
+      broadcast([&] { return Finished{uid}; });
+  if (until_empty_ && live_.empty()) stop();
+}
+
+void Coordinator::stop() {
+  if (std::exchange(stopping_, true)) return;
+  spool_.stop();
+  broadcast([] { return Stop{}; });
+  shard_.loop().timers().arm(grace_, shard_.loop().now() + stop_grace);
+  shard_.loop().request_turn();
+}
+
+void Coordinator::grace_over() {
+  broadcast([] { return Stop{.now = true}; });
+}
+
+void Coordinator::reopen_logs() {
+  broadcast([] { return ReopenLog{}; });
+}
+
+void Coordinator::shard_stopped() {
+  if (++stopped_ < mesh_.shards()) return;
+  shard_.loop().timers().cancel(grace_);
+  shard_.loop().stop();
+}
+
+void Coordinator::storage_news(const StorageNews& news) {
+  const bool had_problem = !storage_problems_.empty();
+  if (news.problem.empty())
+    storage_problems_.erase(news.shard);
+  else
+    storage_problems_[news.shard] = news.problem;
+  if (!storage_problems_.empty() && !news.problem.empty())
+    observer_.storage_changed(news.problem);
+  else if (had_problem && storage_problems_.empty())
+    observer_.storage_changed("");
+}
+
+}  // namespace sluice::engine

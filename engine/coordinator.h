@@ -1,0 +1,102 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/config.h"
+#include "engine/mailing.h"
+#include "engine/message.h"
+#include "engine/shard.h"
+#include "io/timer_wheel.h"
+#include "spool/spool.h"
+
+namespace sluice::engine {
+
+/// What the engine has come to, of durable outcomes only; those of earlier runs of a campaign that
+/// is still live included.
+struct Totals {
+  uint64_t recipients = 0, delivered = 0, failed = 0, expired = 0, cancelled = 0, unreadable = 0;
+  uint64_t deferred = 0;   // tried and waiting for another attempt
+  uint64_t deferrals = 0;  // attempts that ended so, in this run
+  uint32_t sessions = 0;
+  uint64_t fates() const { return delivered + failed + expired + cancelled + unreadable; }
+};
+
+/// The part of the engine there is one of, on shard 0: takes campaigns from the spool, spreads them
+/// over the queues, counts their fates, finishes them, and stops the engine.
+class Coordinator final : spool::Spool::Listener {
+ public:
+  /// Whoever runs the engine hears of it here, on shard 0's thread.
+  class Observer {
+   public:
+    virtual void campaign_accepted(const spool::CampaignInfo& info, uint32_t recipients) = 0;
+    virtual void campaign_finished(const spool::CampaignInfo& info,
+                                   const spool::CampaignSummary& summary) = 0;
+    /// A campaign that cannot be delivered by this engine; it stays in the spool. One line.
+    virtual void campaign_refused(const std::string& message) = 0;
+    /// Deliveries pause ("" : go on).
+    virtual void storage_changed(const std::string& problem) = 0;
+
+   protected:
+    ~Observer() = default;
+  };
+
+  /// With `until_empty` the engine stops when nothing waits any more.
+  Coordinator(Shard& shard, Mesh& mesh, spool::Spool& spool, const Config& config, bool until_empty,
+              Observer& observer);
+
+  void start() { spool_.start(*this); }
+  /// Finishes what is under way, for at most stop_grace; then the loop of shard 0 stops.
+  void stop();
+  void reopen_logs();
+
+  const Totals& totals() const { return totals_; }
+  uint64_t spool_bytes() const { return spool_.campaign_bytes(); }
+  /// Campaigns that cannot be delivered by this engine.
+  uint32_t refused() const { return refused_; }
+
+  // Letters of the shards.
+  void tally(const Tally& tally);
+  void shard_stopped();
+  void storage_news(const StorageNews& news);
+  void turn_ended();
+
+  static constexpr io::Duration stop_grace = std::chrono::seconds(10);
+
+ private:
+  struct Live {
+    MailingPtr mailing;
+    spool::CampaignSummary summary;
+    uint32_t waiting = 0;
+  };
+  void campaign_arrived(std::shared_ptr<const spool::Campaign> campaign) override;
+  void campaign_unreadable(const std::string& path, const spool::Error& error) override;
+  void refuse(std::string message);
+  void spread(const MailingPtr& mailing);
+  std::expected<const Route*, std::string> route(const Mailing& mailing, std::string_view domain);
+  void finish(Live& live);
+  void broadcast(auto&& make);
+  void grace_over();
+
+  Shard& shard_;
+  Mesh& mesh_;
+  spool::Spool& spool_;
+  const Config& config_;
+  const bool until_empty_;
+  Observer& observer_;
+  std::unordered_map<const Mailing*, Live> live_;
+  std::vector<std::unique_ptr<Route>> routes_;
+  std::map<unsigned, std::string> storage_problems_;  // by shard
+  std::vector<uint32_t> sessions_;                    // by shard
+  Totals totals_;
+  io::Timer grace_;
+  uint32_t refused_ = 0;
+  unsigned stopped_ = 0;
+  bool stopping_ = false, swept_ = false;
+};
+
+}  // namespace sluice::engine

@@ -1,0 +1,120 @@
+#include "engine/engine.h"
+
+#include <csignal>
+
+#include "io/signal_mask.h"
+
+namespace sluice::engine {
+
+int exit_code(spool::ErrorCode code) {
+  using enum spool::ErrorCode;
+  switch (code) {
+    case io:            return EX_IOERR;
+    case no_space:      return EX_CANTCREAT;
+    case not_allowed:   return EX_NOPERM;
+    case locked:        return EX_TEMPFAIL;
+    case newer_version: return EX_DATAERR;
+    case damaged:       return EX_DATAERR;
+    case missing:       return EX_NOINPUT;
+  }
+  return EX_SOFTWARE;
+}
+
+std::expected<std::unique_ptr<Engine>, EngineError> Engine::create(
+    const Config& config, const Options& options, Coordinator::Observer& observer) {
+  const unsigned shards =
+      config.shards != 0 ? config.shards : std::max(1u, std::thread::hardware_concurrency());
+  std::unique_ptr<Engine> engine(new Engine(config, options, shards));
+  if (auto opened = engine->open(observer); !opened)
+    return std::unexpected(std::move(opened.error()));
+  return engine;
+}
+
+Engine::Engine(const Config& config, const Options& options, unsigned shards)
+    : config_(config),
+      options_(options),
+      mesh_(shards),
+      failures_(shards),
+      opened_(shards - 1),
+      begin_(1),
+      end_(1) {
+  signals_.numbers = {SIGINT, SIGTERM, SIGUSR1};
+  signals_.bind<&Engine::signalled>(this);
+}
+
+Engine::~Engine() {
+  if (!begun_) begin_.count_down();
+  end_.count_down();
+}
+
+Shard::Setup Engine::setup(unsigned index, uint64_t journal_sequence) const {
+  return {.index = index,
+          .hostname = config_.hostname,
+          .spool = config_.spool,
+          .log = config_.log,
+          .journal_sequence = journal_sequence,
+          .sessions_max = options_.uring.sockets_max};
+}
+
+std::expected<void, EngineError> Engine::open(Coordinator::Observer& observer) {
+  io::block_signals({SIGINT, SIGTERM, SIGUSR1});
+  auto ring = io::open_uring(options_.uring);
+  if (!ring) return std::unexpected(EngineError{EX_UNAVAILABLE, ring.error().message});
+  proactor_ = std::move(*ring);
+  loop_ = std::make_unique<io::EventLoop>(*proactor_);
+  auto spool = spool::Spool::open(*loop_, config_.spool);
+  if (!spool)
+    return std::unexpected(EngineError{exit_code(spool.error().code), spool.error().message});
+  spool_ = std::move(*spool);
+  spool::Recovered& recovered = spool_->recovered();
+  Shard::Setup first = setup(0, recovered.next_sequence);
+  first.sealed = std::move(recovered.segments);
+  shard_ = std::make_unique<Shard>(*loop_, mesh_, first);
+  if (auto opened = shard_->open(std::move(first)); !opened)
+    return std::unexpected(EngineError{EX_CANTCREAT, opened.error()});
+  for (unsigned i = 1; i < mesh_.shards(); ++i)
+    threads_.emplace_back(
+        [this, i, sequence = recovered.next_sequence] { run_shard(i, sequence); });
+  opened_.wait();
+  for (const std::string& failure : failures_)
+    if (!failure.empty()) return std::unexpected(EngineError{EX_UNAVAILABLE, failure});
+  coordinator_ = std::make_unique<Coordinator>(*shard_, mesh_, *spool_, config_,
+                                               options_.until_empty, observer);
+  return {};
+}
+
+void Engine::run_shard(unsigned index, uint64_t journal_sequence) {
+  auto ring = io::open_uring(options_.uring);
+  if (!ring) {
+    failures_[index] = ring.error().message;
+    opened_.count_down();
+    return;
+  }
+  io::EventLoop loop(**ring);
+  Shard::Setup own = setup(index, journal_sequence);
+  Shard shard(loop, mesh_, own);
+  if (auto opened = shard.open(std::move(own)); !opened) failures_[index] = opened.error();
+  opened_.count_down();
+  begin_.wait();
+  if (begun_) loop.run();
+  end_.wait();  // another shard may still wake this ring
+}
+
+void Engine::run() {
+  begun_ = true;
+  begin_.count_down();
+  proactor_->submit(signals_);
+  coordinator_->start();
+  loop_->run();
+  proactor_->cancel(signals_);
+  while (signals_.in_flight) loop_->turn();
+}
+
+void Engine::signalled(io::Signals&, const io::Completion& completion) {
+  if (completion.result == SIGUSR1) return coordinator_->reopen_logs();
+  if (completion.result < 0) return;
+  interrupted_ = true;
+  coordinator_->stop();
+}
+
+}  // namespace sluice::engine

@@ -1,0 +1,75 @@
+#pragma once
+
+#include <sysexits.h>
+
+#include <expected>
+#include <latch>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "engine/config.h"
+#include "engine/coordinator.h"
+#include "engine/shard.h"
+#include "io/uring.h"
+#include "spool/spool.h"
+
+namespace sluice::engine {
+
+/// Why the engine cannot run: one line for the operator, and the exit code that says the same
+/// (sysexits.h).
+struct EngineError {
+  int exit_code = EX_SOFTWARE;
+  std::string message;
+};
+
+int exit_code(spool::ErrorCode code);
+
+/// The engine of a process: shards on threads of their own, each with a ring; shard 0 on the
+/// caller's. SIGINT and SIGTERM stop it, a second one at once; SIGUSR1 opens the transaction log
+/// anew.
+class Engine {
+ public:
+  struct Options {
+    bool until_empty = false;
+    io::UringOptions uring;
+  };
+
+  /// Opens spool, log and rings; nothing is delivered before run(). `config` and `observer` outlive
+  /// the engine.
+  static std::expected<std::unique_ptr<Engine>, EngineError> create(
+      const Config& config, const Options& options, Coordinator::Observer& observer);
+  ~Engine();
+
+  /// Until the spool is empty (if so asked) or a signal came, and what was under way is done.
+  void run();
+
+  io::EventLoop& loop() { return *loop_; }
+  Coordinator& coordinator() { return *coordinator_; }
+  unsigned shards() const { return static_cast<unsigned>(threads_.size()) + 1; }
+  bool was_interrupted() const { return interrupted_; }
+
+ private:
+  Engine(const Config& config, const Options& options, unsigned shards);
+  std::expected<void, EngineError> open(Coordinator::Observer& observer);
+  void run_shard(unsigned index, uint64_t journal_sequence);
+  Shard::Setup setup(unsigned index, uint64_t journal_sequence) const;
+  void signalled(io::Signals& op, const io::Completion& completion);
+
+  const Config& config_;
+  const Options options_;
+  Mesh mesh_;
+  std::unique_ptr<io::Proactor> proactor_;
+  std::unique_ptr<io::EventLoop> loop_;
+  std::unique_ptr<spool::Spool> spool_;
+  std::unique_ptr<Shard> shard_;
+  std::unique_ptr<Coordinator> coordinator_;
+  io::Signals signals_;
+  std::vector<std::string> failures_;  // by shard: why it cannot start
+  std::latch opened_, begin_, end_;
+  bool begun_ = false, interrupted_ = false;
+  std::vector<std::jthread> threads_;
+};
+
+}  // namespace sluice::engine

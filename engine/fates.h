@@ -1,0 +1,101 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/mailing.h"
+#include "engine/mesh.h"
+#include "engine/queue/retry.h"
+#include "engine/report/transaction_log.h"
+#include "io/event_loop.h"
+#include "spool/journal.h"
+
+namespace sluice::engine {
+
+/// Where a shard's verdicts become durable. Per turn: the turn's log lines are written, then its
+/// outcomes are journalled and synced; what is recorded meanwhile goes with the next cycle. In this
+/// order, a fate that survives has its line; a crash between the two leaves a line of a delivery
+/// that really happened, and a second one if it is repeated. Only when an outcome is durable does
+/// anybody count it: then the tally goes to the coordinator and the deferred go back to their
+/// queue.
+class Fates final : spool::Journal::Listener, report::TransactionLog::Listener {
+ public:
+  class Owner {
+   public:
+    /// Storage refuses (`message` says why) or works again (""): no new message starts in between.
+    virtual void storage_changed(const std::string& message) = 0;
+
+   protected:
+    ~Owner() = default;
+  };
+
+  Fates(io::EventLoop& loop, Mesh& mesh, unsigned shard, Owner& owner)
+      : loop_(loop), mesh_(mesh), shard_(shard), owner_(owner) {}
+
+  /// Both are opened with this object's listener(s) by the shard.
+  void attach(std::unique_ptr<spool::Journal> journal, std::unique_ptr<report::TransactionLog> log);
+  spool::Journal::Listener& journal_listener() { return *this; }
+  report::TransactionLog::Listener& log_listener() { return *this; }
+
+  /// What became of an attempt. Completes `entry` (event, time, campaign, id, attempt,
+  /// next_attempt, expires) and logs it. `item.attempts` counts those before.
+  void record(const Route& route, const Mailing& mailing, Item item,
+              const queue::Decision& decision, report::LogEntry& entry);
+  /// A recipient that cannot be read from the spool: failed, with what we know.
+  void record_unreadable(const Route& route, const Mailing& mailing, Item item);
+  void log(const report::LogEntry& entry) { log_->append(entry); }
+
+  /// Starts a cycle when there is something and none runs.
+  void turn_ended(uint32_t sessions);
+
+  bool is_paused() const { return paused_; }
+  /// Everything recorded is durable and told.
+  bool is_idle() const { return !cycling_ && gathered_.empty() && !log_->has_pending(); }
+
+  void campaign_finished(uint64_t uid) { journal_->campaign_finished(uid); }
+  void reopen_log() { log_->reopen(); }
+
+ private:
+  struct Recorded {
+    const Route* route;
+    const Mailing* mailing;
+    Item item;  // attempts made so far
+    spool::OutcomeKind kind;
+    bool unreadable;
+    io::WallTime next_attempt;
+    io::Instant due;
+  };
+  void gather(Recorded&& recorded) { gathered_.push_back(std::move(recorded)); }
+  void tell(const Recorded& recorded);
+  void storage(std::string& problem, const std::string& message);
+
+  void journal_committed(uint64_t position) override;
+  void journal_stalled(const spool::Error& error) override {
+    storage(journal_problem_, error.message);
+  }
+  void journal_resumed() override { storage(journal_problem_, ""); }
+  void log_flushed() override;
+  void log_stalled(const std::string& message) override { storage(log_problem_, message); }
+  void log_resumed() override { storage(log_problem_, ""); }
+
+  io::EventLoop& loop_;
+  Mesh& mesh_;
+  const unsigned shard_;
+  Owner& owner_;
+  std::unique_ptr<spool::Journal> journal_;
+  std::unique_ptr<report::TransactionLog> log_;
+  std::vector<Recorded> gathered_;  // for the next cycle
+  std::deque<Recorded>
+      committing_;  // in the journal, not durable yet; the front has position committed_ + 1
+  uint64_t committed_ = 0;
+  bool cycling_ = false, paused_ = false;
+  std::string journal_problem_, log_problem_;
+  std::string id_;  // scratch
+  Tally tally_;
+  std::vector<GiveBack> back_;
+};
+
+}  // namespace sluice::engine

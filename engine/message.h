@@ -1,0 +1,108 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "engine/mailing.h"
+#include "io/clock.h"
+
+namespace sluice::engine {
+
+/// A recipient that comes back to its queue: deferred, or lent and not tried.
+struct Returned {
+  MailingPtr mailing;
+  Item item;
+  io::Instant due{};
+};
+
+/// [first, first + count) of a campaign's recipients.
+struct Range {
+  uint32_t first = 0, count = 0;
+};
+
+// Coordinator -> home: these recipients of a campaign go by this route.
+struct AddSource {
+  const Route* route = nullptr;
+  MailingPtr mailing;
+  std::vector<Range> ranges;       // ascending
+  std::vector<Returned> deferred;  // of earlier runs
+};
+
+// Home -> shard: how many sessions it may hold for the route now.
+struct Permit {
+  const Route* route = nullptr;
+  uint32_t sessions = 0;
+};
+
+// Home -> shard: recipients to deliver, the answer to one Want.
+struct Grant {
+  const Route* route = nullptr;
+  std::unique_ptr<Batch> batch;
+};
+
+// Shard -> home: send me a batch, now or when there is one.
+struct Want {
+  const Route* route = nullptr;
+  unsigned shard = 0;
+};
+
+// Shard -> home: recipients that wait again. Those that ended are not spoken of: the home forgot
+// them when it lent them.
+struct GiveBack {
+  const Route* route = nullptr;
+  std::vector<Returned> returned;
+};
+
+// Shard -> home: what became of sessions.
+struct SessionNews {
+  const Route* route = nullptr;
+  unsigned shard = 0;
+  uint32_t opened = 0;    // greeted: the peer takes mail
+  uint32_t proven = 0;    // gave a verdict on a recipient
+  uint32_t refused = 0;   // ended without one, on every host
+  uint32_t open_now = 0;  // greeted and not closed
+};
+
+// Shard -> coordinator: durable outcomes since the last tally.
+struct Tally {
+  struct Of {
+    const Mailing* mailing = nullptr;
+    uint32_t delivered = 0, failed = 0, expired = 0, cancelled = 0, unreadable = 0;  // fates
+    uint32_t deferrals = 0;       // attempts that were deferred
+    int32_t deferred_change = 0;  // in the number of recipients that were tried and wait
+  };
+  std::vector<Of> mailings;
+  unsigned shard = 0;
+  uint32_t sessions = 0;
+};
+
+// Coordinator -> all: the campaign is over and its file says so.
+struct Finished {
+  uint64_t uid = 0;
+};
+
+// Coordinator -> all: end soon; shard -> coordinator when it has.
+struct Stop {
+  bool now = false;  // the grace time is over
+};
+struct Stopped {
+  unsigned shard = 0;
+};
+
+// Shard -> coordinator: its journal or log cannot be written, or "": it can again.
+struct StorageNews {
+  unsigned shard = 0;
+  std::string problem;
+};
+
+// Coordinator -> all: SIGUSR1.
+struct ReopenLog {};
+
+using Message = std::variant<std::monostate, AddSource, Permit, Grant, Want, GiveBack, SessionNews,
+                             Tally, Finished, Stop, Stopped, StorageNews, ReopenLog>;
+
+}  // namespace sluice::engine

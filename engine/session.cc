@@ -1,0 +1,315 @@
+#include "engine/session.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "engine/outlet.h"
+#include "engine/shard.h"
+#include "io/check.h"
+
+namespace sluice::engine {
+
+using smtp::Stage;
+
+Session::Session(Outlet& outlet) : outlet_(outlet), shard_(outlet.shard()) {
+  connect_.bind<&Session::connected>(this);
+  receive_.bind<&Session::received>(this);
+  send_.bind<&Session::sent>(this);
+  close_.bind<&Session::closed>(this);
+  timer_.bind<&Session::expired>(this);
+}
+
+Session::~Session() {
+  if (block_ != nullptr) shard_.buffers().release(block_);
+}
+
+void Session::start() {
+  phase_began_ = shard_.loop().now();
+  outlet_.take(held_[0]);
+  connect();
+}
+
+void Session::connect() {
+  state_ = State::connecting;
+  next_host_ = settled_ = false;
+  connect_.remote = outlet_.route().hosts[host_];
+  connect_.local = {};
+  shard_.loop().proactor().submit(connect_);
+  arm_deadline();
+}
+
+void Session::connected(io::Connect& op, const io::Completion& completion) {
+  charge_phase();
+  if (completion.result == 0) socket_ = op.socket;
+  if (state_ == State::closing) return close_when_idle();
+  if (completion.result < 0) return lost(std::strerror(-completion.result));
+  local_ = op.local;
+  state_ = State::open;
+  client_.emplace(shard_.hostname(), static_cast<smtp::Client::Listener&>(*this));
+  receive_.socket = socket_;
+  shard_.loop().proactor().submit(receive_);
+  after_event();
+}
+
+void Session::received(io::Receive&, const io::Completion& completion) {
+  if (state_ == State::closing) return completion.more ? void() : close_when_idle();
+  charge_phase();
+  looked_again_ = false;
+  if (completion.result > 0) {
+    client_->receive(
+        {reinterpret_cast<const char*>(completion.bytes.data()), completion.bytes.size()});
+    return after_event();
+  }
+  lost(completion.result == 0 ? "connection closed by peer" : std::strerror(-completion.result));
+}
+
+void Session::sent(io::Send&, const io::Completion& completion) {
+  if (state_ == State::closing) return close_when_idle();
+  charge_phase();
+  // A broken connection may still hold what the peer said before it broke: its receive tells.
+  if (completion.result < 0 && !receive_.in_flight) return lost(std::strerror(-completion.result));
+  after_event();
+}
+
+void Session::fill() {
+  if (finishing_) return;
+  while (client_->wants_transaction()) {
+    if (transactions_ >= outlet_.route().policy.messages_per_session_max) return client_->quit();
+    auto held =
+        std::find_if(held_.begin(), held_.end(), [](const Held& h) { return !h.is_offered; });
+    CHECK(held != held_.end());
+    if (held->is_free() && !outlet_.take(*held)) return;
+    const Mailing& mailing = *held->mailing;
+    held->merge.begin(mailing.content, held->recipient, held->item.number);
+    held->merge.sender(held->sender);
+    held->phases_us = {};
+    ++transactions_;
+    held->is_offered = true;
+    held->transaction = client_->offer({.sender = held->sender,
+                                        .recipients = std::span(&held->recipient.address, 1),
+                                        .bytes = held->merge.bytes_estimate(),
+                                        .needs_8bitmime = held->merge.needs_8bitmime(),
+                                        .needs_smtputf8 = held->merge.needs_smtputf8(),
+                                        .body = &held->merge});
+  }
+}
+
+void Session::pump() {
+  if (send_.in_flight) return;
+  fill();
+  if (block_ == nullptr && (block_ = shard_.buffers().acquire()) == nullptr)
+    return shard_.wait_for_buffer(*this);
+  size_t size = 0;
+  while (SendBuffers::block_bytes - size >= smtp::Client::produce_bytes_min) {
+    const size_t produced = client_->produce({block_ + size, SendBuffers::block_bytes - size});
+    if (produced == 0) break;
+    size += produced;
+    fill();
+  }
+  if (size == 0) {
+    shard_.buffers().release(std::exchange(block_, nullptr));
+    return;
+  }
+  send_.socket = socket_;
+  send_.bytes = std::as_bytes(std::span(block_, size));
+  shard_.loop().proactor().submit(send_);
+}
+
+void Session::after_event() {
+  if (!client_->is_closed()) pump();
+  if (client_->is_closed()) return close();
+  arm_deadline();
+  if (client_->stage() == Stage::idle && !send_.in_flight && !std::exchange(idles_, true))
+    outlet_.session_idles(*this);
+}
+
+void Session::resume() {
+  if (idles_) {
+    idles_ = false;
+    outlet_.session_busy(*this);
+  }
+  if (state_ != State::open) return;
+  charge_phase();
+  after_event();
+}
+
+void Session::finish() {
+  finishing_ = true;
+  if (state_ == State::closing) return;
+  if (state_ == State::connecting) return lost("stopping");
+  client_->quit();
+  after_event();
+}
+
+void Session::abort(std::string_view reason) {
+  if (state_ != State::closing) lost(reason);
+}
+
+smtp::Stage Session::stage() const {
+  return state_ == State::connecting || !client_ ? Stage::connect : client_->stage();
+}
+
+void Session::arm_deadline() {
+  const io::Duration timeout = outlet_.route().policy.timeout[static_cast<size_t>(stage())];
+  shard_.loop().timers().arm(timer_, shard_.loop().now() + timeout);
+}
+
+void Session::charge_phase() {
+  const io::Instant now = shard_.loop().now();
+  phases_us_[static_cast<size_t>(phase_)] +=
+      static_cast<uint32_t>((now - phase_began_) / std::chrono::microseconds(1));
+  phase_began_ = now;
+  phase_ = stage();
+}
+
+void Session::expired() {
+  charge_phase();
+  const Stage waited_for = stage();
+  if (waited_for == Stage::idle) {
+    client_->quit();
+    return after_event();
+  }
+  if (waited_for == Stage::quit) return close();
+  // A 250 that already lies in the socket is a delivered message, and a wrong guess a duplicate:
+  // look once more.
+  if (waited_for == Stage::final_dot && !std::exchange(looked_again_, true)) {
+    shard_.loop().timers().arm(timer_, shard_.loop().now() + io::TimerWheel::tick);
+    return;
+  }
+  const io::Duration timeout = outlet_.route().policy.timeout[static_cast<size_t>(waited_for)];
+  lost(fmt::format("timed out after {:g} s", std::chrono::duration<double>(timeout).count()));
+}
+
+void Session::lost(std::string_view reason) {
+  if (state_ == State::open) {
+    client_->fail(reason);  // runs session_failed()
+    return close();
+  }
+  session_failed({.result = smtp::Result::transient,
+                  .scope = smtp::Scope::host,
+                  .stage = Stage::connect,
+                  .text = {},
+                  .reason = reason});
+  close();
+}
+
+void Session::close() {
+  state_ = State::closing;
+  shard_.loop().timers().cancel(timer_);
+  if (idles_) {
+    idles_ = false;
+    outlet_.session_busy(*this);
+  }
+  io::Proactor& proactor = shard_.loop().proactor();
+  for (io::Op* op : {static_cast<io::Op*>(&connect_), static_cast<io::Op*>(&receive_),
+                     static_cast<io::Op*>(&send_)})
+    if (op->in_flight && !op->cancelled) proactor.cancel(*op);
+  close_when_idle();
+}
+
+void Session::close_when_idle() {
+  if (connect_.in_flight || receive_.in_flight || send_.in_flight || close_.in_flight) return;
+  if (block_ != nullptr) shard_.buffers().release(std::exchange(block_, nullptr));
+  if (!socket_.is_open()) return ended();
+  close_.socket = std::exchange(socket_, {});
+  shard_.loop().proactor().submit(close_);
+}
+
+void Session::closed(io::CloseSocket&, const io::Completion&) { ended(); }
+
+void Session::ended() {
+  shard_.stop_waiting_for_buffer(*this);
+  if (next_host_) {
+    ++host_;
+    client_.reset();
+    return connect();
+  }
+  for (Held& held : held_)
+    if (!held.is_free()) outlet_.put_back(held);
+  outlet_.session_ended(*this, opened_);
+}
+
+bool Session::has_next_host() const {
+  return !opened_ && host_ + 1u < outlet_.route().hosts.size() && !shard_.is_stopping();
+}
+
+Held* Session::of(smtp::TransactionNumber transaction) {
+  auto held = std::find_if(held_.begin(), held_.end(), [&](const Held& h) {
+    return h.is_offered && h.transaction == transaction;
+  });
+  CHECK(held != held_.end());
+  return &*held;
+}
+
+void Session::recipient_ended(smtp::TransactionNumber transaction, unsigned,
+                              const smtp::Verdict& verdict) {
+  if (!std::exchange(proven_, true)) outlet_.session_proven();
+  record(*of(transaction), verdict);
+}
+
+void Session::transaction_ended(smtp::TransactionNumber transaction) { of(transaction)->release(); }
+
+void Session::transaction_returned(smtp::TransactionNumber transaction) {
+  of(transaction)->is_offered = false;
+}
+
+void Session::session_opened() {
+  opened_ = true;
+  outlet_.session_opened();
+}
+
+void Session::session_failed(const smtp::Verdict& verdict) {
+  if (std::exchange(settled_, true)) return;
+  if (has_next_host()) {
+    next_host_ = true;
+    return;
+  }
+  if (!proven_ && !shard_.is_stopping()) settle_returned(verdict);
+}
+
+void Session::settle_returned(const smtp::Verdict& verdict) {
+  const bool others_open = outlet_.open_sessions() > (opened_ ? 1u : 0u);
+  outlet_.session_refused();
+  // A host that takes mail on other sessions has had enough of them: not this recipient's affair.
+  // But a session that opened and came to nothing counts, or it would be tried again without end.
+  if (others_open && !opened_) return;
+  auto held = std::find_if(held_.begin(), held_.end(),
+                           [](const Held& h) { return !h.is_free() && !h.is_offered; });
+  if (held == held_.end()) return;
+  smtp::Verdict of_host = verdict;
+  of_host.scope = smtp::Scope::host;
+  record(*held, of_host);
+  held->release();
+}
+
+void Session::record(Held& held, const smtp::Verdict& verdict) {
+  const Route& route = outlet_.route();
+  const Mailing& mailing = *held.mailing;
+  const queue::Decision decision = queue::decide(verdict, route.policy, held.item.attempts + 1u,
+                                                 shard_.loop().wall() - mailing.accepted_at(),
+                                                 shard_.loop().proactor().random());
+  held.merge.begin(mailing.content, held.recipient, held.item.number);
+  held.merge.sender(held.sender);
+  held.merge.message_id(shard_.scratch());
+  report::LogEntry entry;
+  entry.sender = held.sender;
+  entry.recipient = held.recipient.address;
+  entry.message_id = shard_.scratch();
+  entry.bytes = held.merge.bytes_estimate();
+  entry.has_stage = true;
+  entry.stage = verdict.stage;
+  entry.host = route.policy.next_hops.empty() ? std::string_view(route.name)
+                                              : std::string_view(route.policy.next_hops[host_]);
+  entry.remote = &route.hosts[host_];
+  entry.local = local_.is_none() ? nullptr : &local_;
+  entry.code = verdict.code;
+  entry.enhanced = verdict.enhanced;
+  entry.text = verdict.text;
+  entry.reason = verdict.reason;
+  entry.phases_us = std::exchange(phases_us_, {});
+  shard_.fates().record(route, mailing, held.item, decision, entry);
+}
+
+}  // namespace sluice::engine

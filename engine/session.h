@@ -1,0 +1,100 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "engine/held.h"
+#include "engine/smtp/client.h"
+#include "io/op.h"
+#include "io/timer_wheel.h"
+
+namespace sluice::engine {
+
+class Outlet;
+class Shard;
+
+/// The I/O of one SMTP session: a connection to one of the route's hosts, the pure machine that
+/// speaks on it, one receive, at most one send, one timer.
+///
+/// A connection that fails before it took mail moves on to the route's next host, with the
+/// recipients it holds. It ends when the machine says so, the connection breaks, or a deadline
+/// passes; expiry closes nothing by itself: it records the reason (the first one wins), cancels
+/// what is in flight, and the session is destroyed when nothing is.
+class Session final : smtp::Client::Listener {
+ public:
+  explicit Session(Outlet& outlet);
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+  ~Session();
+
+  /// Takes a first recipient and connects.
+  void start();
+  /// There are recipients, or a send buffer, again.
+  void resume();
+  /// QUIT after what is under way.
+  void finish();
+  /// Ends now; what is under way ends as its stage demands.
+  void abort(std::string_view reason);
+
+  smtp::Stage stage() const;
+
+ private:
+  enum class State : uint8_t { connecting, open, closing };
+
+  void connect();
+  void connected(io::Connect& op, const io::Completion& completion);
+  void received(io::Receive& op, const io::Completion& completion);
+  void sent(io::Send& op, const io::Completion& completion);
+  void closed(io::CloseSocket& op, const io::Completion& completion);
+  void expired();
+
+  void fill();
+  void pump();
+  void after_event();
+  void arm_deadline();
+  void charge_phase();
+  void lost(std::string_view reason);
+  void close();
+  void close_when_idle();
+  void ended();
+  bool has_next_host() const;
+  void settle_returned(const smtp::Verdict& verdict);
+  void record(Held& held, const smtp::Verdict& verdict);
+  Held* of(smtp::TransactionNumber transaction);
+
+  void recipient_ended(smtp::TransactionNumber transaction, unsigned recipient,
+                       const smtp::Verdict& verdict) override;
+  void transaction_ended(smtp::TransactionNumber transaction) override;
+  void transaction_returned(smtp::TransactionNumber transaction) override;
+  void session_opened() override;
+  void session_failed(const smtp::Verdict& verdict) override;
+
+  Outlet& outlet_;
+  Shard& shard_;
+  std::optional<smtp::Client> client_;
+  std::array<Held, smtp::Client::transactions_open_max> held_;
+  std::array<uint32_t, smtp::stage_count> phases_us_{};  // since the last verdict
+  io::Instant phase_began_{};
+  smtp::Stage phase_ = smtp::Stage::connect;
+  State state_ = State::connecting;
+  uint16_t host_ = 0;
+  bool opened_ = false;   // the peer takes mail
+  bool proven_ = false;   // a recipient got its verdict here
+  bool settled_ = false;  // session_failed() was dealt with
+  bool finishing_ = false;
+  bool idles_ = false, looked_again_ = false, next_host_ = false;
+  uint32_t transactions_ = 0;
+  char* block_ = nullptr;
+  io::Socket socket_;
+  io::SocketAddress local_;
+  io::Connect connect_;
+  io::Receive receive_;
+  io::Send send_;
+  io::CloseSocket close_;
+  io::Timer timer_;
+};
+
+}  // namespace sluice::engine

@@ -1,0 +1,158 @@
+#include "engine/shard.h"
+
+#include <algorithm>
+
+#include "engine/coordinator.h"
+#include "io/check.h"
+
+namespace sluice::engine {
+
+Shard::Shard(io::EventLoop& loop, Mesh& mesh, const Setup& setup)
+    : index_(setup.index),
+      loop_(loop),
+      mesh_(mesh),
+      hostname_(setup.hostname),
+      fates_(loop, mesh, setup.index, *this),
+      sessions_(setup.sessions_max) {
+  mesh_.attach(index_, loop_.proactor());
+  loop_.add(*this);
+}
+
+Shard::~Shard() { loop_.remove(*this); }
+
+std::expected<void, std::string> Shard::open(Setup&& setup) {
+  auto log = report::TransactionLog::open(loop_, setup.log, index_ == 0, fates_.log_listener());
+  if (!log) return std::unexpected(log.error());
+  fates_.attach(spool::Journal::create(loop_, setup.spool, index_, setup.journal_sequence,
+                                       std::move(setup.sealed), fates_.journal_listener()),
+                std::move(*log));
+  return {};
+}
+
+void Shard::mark(Outlet& outlet) {
+  if (!std::exchange(outlet.is_marked, true)) marked_outlets_.push_back(&outlet);
+}
+
+void Shard::mark(Home& home) {
+  if (!std::exchange(home.is_marked, true)) marked_homes_.push_back(&home);
+}
+
+Shard::Home& Shard::home(const Route& route) {
+  auto& home = homes_[&route];
+  if (!home) home = std::make_unique<Home>(*this, route, mesh_.shards());
+  mark(*home);
+  return *home;
+}
+
+Outlet& Shard::outlet(const Route& route) {
+  auto& outlet = outlets_[&route];
+  if (!outlet) outlet = std::make_unique<Outlet>(*this, route);
+  return *outlet;
+}
+
+void Shard::wait_for_buffer(Session& session) {
+  if (std::find(buffer_waiters_.begin(), buffer_waiters_.end(), &session) == buffer_waiters_.end())
+    buffer_waiters_.push_back(&session);
+}
+
+void Shard::handle(Message&& message) {
+  struct Visitor {
+    Shard& shard;
+    void operator()(std::monostate) {}
+    void operator()(AddSource& m) {
+      queue::HomeQueue& queue = shard.home(*m.route).queue;
+      for (Returned& returned : m.deferred) queue.give_back(std::move(returned));
+      queue.add(std::move(m.mailing), std::move(m.ranges));
+    }
+    void operator()(Want& m) { shard.home(*m.route).queue.want(m.shard); }
+    void operator()(GiveBack& m) {
+      queue::HomeQueue& queue = shard.home(*m.route).queue;
+      for (Returned& returned : m.returned) queue.give_back(std::move(returned));
+    }
+    void operator()(SessionNews& m) {
+      shard.home(*m.route).queue.session_news(m, shard.loop_.now(),
+                                              shard.loop_.proactor().random());
+    }
+    void operator()(Permit& m) { shard.outlet(*m.route).set_permit(m.sessions); }
+    void operator()(Grant& m) { shard.outlet(*m.route).grant(std::move(m.batch)); }
+    void operator()(Finished& m) { shard.fates_.campaign_finished(m.uid); }
+    void operator()(Stop& m) { shard.stop(m.now); }
+    void operator()(ReopenLog&) { shard.fates_.reopen_log(); }
+    void operator()(Tally& m) { shard.coordinator_->tally(m); }
+    void operator()(Stopped&) { shard.coordinator_->shard_stopped(); }
+    void operator()(StorageNews& m) { shard.coordinator_->storage_news(m); }
+  };
+  std::visit(Visitor{*this}, message);
+}
+
+void Shard::serve_homes() {
+  for (Home* home : std::exchange(marked_homes_, {})) {
+    home->is_marked = false;
+    if (stopping_) continue;
+    const Route* route = &home->queue.route();
+    const io::Instant now = loop_.now();
+    home->queue.serve(
+        now,
+        [&](unsigned shard, std::unique_ptr<Batch> batch) {
+          post(shard, Grant{route, std::move(batch)});
+        },
+        [&](unsigned shard, uint32_t sessions) { post(shard, Permit{route, sessions}); });
+    if (const io::Instant next = home->queue.next(now); next != io::never)
+      loop_.timers().arm(home->timer, next);
+    else
+      loop_.timers().cancel(home->timer);
+  }
+}
+
+void Shard::serve_outlets() {
+  for (Outlet* outlet : std::exchange(marked_outlets_, {})) {
+    outlet->is_marked = false;
+    outlet->turn_ended();
+  }
+  while (!buffer_waiters_.empty() && !buffers_.is_exhausted()) {
+    Session* session = buffer_waiters_.front();
+    buffer_waiters_.pop_front();
+    session->resume();
+  }
+}
+
+void Shard::bury_sessions() {
+  for (Session* session : graves_) sessions_.destroy(session);
+  graves_.clear();
+}
+
+void Shard::turn_ended() {
+  const auto handler = [this](Message&& message) { handle(std::move(message)); };
+  mesh_.drain(index_, handler);
+  serve_homes();
+  mesh_.drain(index_, handler);
+  serve_outlets();
+  bury_sessions();
+  fates_.turn_ended(sessions_.size());
+  check_stopped();
+  if (coordinator_ != nullptr) coordinator_->turn_ended();
+  if (mesh_.flush(index_) || !marked_homes_.empty() || !marked_outlets_.empty())
+    loop_.request_turn();
+  else if (stopped_ && coordinator_ == nullptr)
+    loop_.stop();
+}
+
+void Shard::storage_changed(const std::string& message) {
+  post(0, StorageNews{index_, message});
+  for (auto& [route, outlet] : outlets_) mark(*outlet);
+}
+
+void Shard::stop(bool now) {
+  stopping_ = true;
+  for (auto& [route, outlet] : outlets_) outlet->stop();
+  sessions_.for_each([&](Session& session) { now ? session.abort("stopping") : session.finish(); });
+}
+
+void Shard::check_stopped() {
+  if (!stopping_ || stopped_ || sessions_.size() > 0 || !fates_.is_idle()) return;
+  if (std::ranges::any_of(outlets_, [](const auto& o) { return o.second->is_reading(); })) return;
+  stopped_ = true;
+  post(0, Stopped{index_});
+}
+
+}  // namespace sluice::engine

@@ -1,0 +1,107 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <expected>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/config.h"
+#include "engine/fates.h"
+#include "engine/mesh.h"
+#include "engine/outlet.h"
+#include "engine/queue/home_queue.h"
+#include "engine/send_buffers.h"
+#include "engine/session.h"
+#include "io/event_loop.h"
+#include "io/slot_pool.h"
+
+namespace sluice::engine {
+
+class Coordinator;
+
+/// One core's part of the engine: its loop, sessions, outlets, journal and log, and the queues
+/// whose home it is. Speaks with other shards through the mesh only. All work of a turn that can be
+/// gathered is gathered in turn_ended().
+class Shard final : io::TurnEnd, Fates::Owner {
+ public:
+  struct Setup {
+    unsigned index = 0;
+    std::string hostname, spool, log;
+    uint64_t journal_sequence = 1;
+    std::vector<spool::SealedSegment> sealed;  // of earlier runs, for shard 0
+    uint32_t sessions_max = 65536;
+  };
+
+  Shard(io::EventLoop& loop, Mesh& mesh, const Setup& setup);
+  ~Shard();
+
+  /// Opens the journal and the log; the error is one line for the operator. Blocking.
+  std::expected<void, std::string> open(Setup&& setup);
+  /// Shard 0 only: the letters to the coordinator go to `coordinator`.
+  void set_coordinator(Coordinator& coordinator) { coordinator_ = &coordinator; }
+
+  unsigned index() const { return index_; }
+  io::EventLoop& loop() { return loop_; }
+  Fates& fates() { return fates_; }
+  SendBuffers& buffers() { return buffers_; }
+  const std::string& hostname() const { return hostname_; }
+  std::string& scratch() { return scratch_; }
+  bool is_stopping() const { return stopping_; }
+  bool is_stopped() const { return stopped_; }
+
+  void post(unsigned to, Message&& message) { mesh_.post(index_, to, std::move(message)); }
+  /// The outlet's turn_ended() is due.
+  void mark(Outlet& outlet);
+
+  Session* create_session(Outlet& outlet) { return sessions_.create(outlet); }
+  /// Destroys the session at the end of the turn: its operations' callbacks may be on the stack.
+  void bury(Session& session) { graves_.push_back(&session); }
+  void wait_for_buffer(Session& session);
+  void stop_waiting_for_buffer(Session& session) { std::erase(buffer_waiters_, &session); }
+
+ private:
+  struct Home {
+    Home(Shard& s, const Route& route, unsigned shards) : shard(s), queue(route, shards) {
+      timer.bind<&Home::due>(this);
+    }
+    void due() { shard.mark(*this); }
+    Shard& shard;
+    queue::HomeQueue queue;
+    io::Timer timer;
+    bool is_marked = false;
+  };
+
+  void turn_ended() override;
+  void storage_changed(const std::string& message) override;
+  void handle(Message&& message);
+  void mark(Home& home);
+  Home& home(const Route& route);
+  Outlet& outlet(const Route& route);
+  void serve_homes();
+  void serve_outlets();
+  void bury_sessions();
+  void stop(bool now);
+  void check_stopped();
+
+  const unsigned index_;
+  io::EventLoop& loop_;
+  Mesh& mesh_;
+  const std::string hostname_;
+  Coordinator* coordinator_ = nullptr;
+  Fates fates_;
+  SendBuffers buffers_;
+  io::SlotPool<Session> sessions_;
+  std::unordered_map<const Route*, std::unique_ptr<Home>> homes_;
+  std::unordered_map<const Route*, std::unique_ptr<Outlet>> outlets_;
+  std::vector<Home*> marked_homes_;
+  std::vector<Outlet*> marked_outlets_;
+  std::vector<Session*> graves_;
+  std::deque<Session*> buffer_waiters_;
+  std::string scratch_;
+  bool stopping_ = false, stopped_ = false;
+};
+
+}  // namespace sluice::engine
