@@ -1,0 +1,49 @@
+#include "engine/smtp/extensions.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "engine/smtp/reply_parser.h"
+
+namespace sluice::engine::smtp {
+namespace {
+
+bool is_keyword(std::string_view word, std::string_view upper) {
+  return std::ranges::equal(word, upper, [](char a, char b) {
+    return (a >= 'a' && a <= 'z' ? static_cast<char>(a - 'a' + 'A') : a) == b;
+  });
+}
+
+// RFC 1870 section 4: no parameter and 0 both mean that no limit is told. So does what is no
+// number.
+uint64_t size_limit(std::string_view parameter) {
+  uint64_t limit = 0;
+  const char* end = parameter.data() + parameter.size();
+  const auto [stop, error] = std::from_chars(parameter.data(), end, limit);
+  return error == std::errc() && (stop == end || *stop == ' ') ? limit : 0;
+}
+
+}  // namespace
+
+Extensions parse_extensions(std::string_view reply) {
+  Extensions extensions{.esmtp = true};
+  // The first line is the peer's name and greeting, not a keyword.
+  for (size_t at = reply.find('\n'); at != std::string_view::npos; at = reply.find('\n', at + 1)) {
+    const std::string_view line = reply.substr(at + 1, reply.find('\n', at + 1) - at - 1);
+    if (line.size() <= Reply::code_bytes) continue;
+    const std::string_view text = line.substr(Reply::code_bytes);
+    const std::string_view word = text.substr(0, text.find(' '));
+    if (is_keyword(word, "PIPELINING")) extensions.pipelining = true;
+    if (is_keyword(word, "8BITMIME")) extensions.eight_bit_mime = true;
+    if (is_keyword(word, "SMTPUTF8")) extensions.smtp_utf8 = true;
+    if (is_keyword(word, "STARTTLS")) extensions.starttls = true;
+    if (is_keyword(word, "ENHANCEDSTATUSCODES")) extensions.enhanced = true;
+    if (is_keyword(word, "SIZE")) {
+      extensions.size = true;
+      extensions.size_max = size_limit(text.substr(std::min(word.size() + 1, text.size())));
+    }
+  }
+  return extensions;
+}
+
+}  // namespace sluice::engine::smtp

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace sluice::engine::smtp {
+
+/// Service extensions as EHLO offered them (RFC 5321 section 2.2).
+struct Extensions {
+  bool esmtp = false, pipelining = false, size = false, eight_bit_mime = false, smtp_utf8 = false,
+       starttls = false, enhanced = false;
+  uint64_t size_max = 0;  // RFC 1870; 0: no limit told
+
+  friend bool operator==(const Extensions&, const Extensions&) = default;
+};
+
+/// Reads the reply to EHLO, lines joined by '\n', codes included. Keywords are taken whatever their
+/// case (RFC 5321 section 2.4), unknown ones and odd parameters are passed over.
+Extensions parse_extensions(std::string_view reply);
+
+}  // namespace sluice::engine::smtp

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace sluice::engine::smtp {
+
+/// A message's content, read once from front to back in wire form: CRLF lines, dot-stuffed, ending
+/// in CRLF, without the final dot.
+class Body {
+ public:
+  /// Fills `out` (never empty) from where the last call ended; 0 only at the end. Never allocates.
+  virtual size_t read(std::span<char> out) = 0;
+
+ protected:
+  ~Body() = default;
+};
+
+/// One mail transaction (RFC 5321 section 3.3), borrowed by the machine from offer() to
+/// transaction_ended() or transaction_returned().
+struct Transaction {
+  std::string_view sender;                       // without <>; "" is the null sender
+  std::span<const std::string_view> recipients;  // without <>; 1 to Client::recipients_max
+  uint64_t bytes = 0;                            // estimate for SIZE= (RFC 1870); 0 unknown
+  bool needs_8bitmime = false;                   // RFC 6152: the content has octets over 127
+  bool needs_smtputf8 = false;                   // RFC 6531: an address or a header has
+  Body* body = nullptr;
+};
+
+/// Number of a transaction within its session: 0, 1, 2 ...
+using TransactionNumber = uint32_t;
+
+}  // namespace sluice::engine::smtp
