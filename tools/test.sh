@@ -20,21 +20,14 @@ report() {
 }
 
 test_preset() {
-  local preset=$1 log=build/test-$1.log target known targets=()
+  local preset=$1 log=build/test-$1.log
   say "$preset: build"
   if ! cmake --preset "$preset" >"$log" 2>&1; then
     cat "$log"
     report "$preset" 0 1
     return
   fi
-  if [[ $preset == tsan ]]; then
-    # Only what its test preset runs: the rest has one thread.
-    known=$(cmake --build --preset tsan --target help)
-    for target in unit_io unit_engine contract; do
-      [[ $known != *$'\n'"$target: phony"* ]] || targets+=(--target "$target")
-    done
-  fi
-  if ! cmake --build --preset "$preset" "${targets[@]}"; then
+  if ! cmake --build --preset "$preset"; then
     report "$preset" 0 1
     return
   fi
