@@ -1,0 +1,38 @@
+#include "engine/intake/list_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace sluice::engine::intake {
+
+std::expected<ListFile, int> ListFile::open(const std::string& path) {
+  if (path == "-") return ListFile(STDIN_FILENO, false);
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) return std::unexpected(errno);
+  ListFile file(descriptor, true);
+  struct stat status{};
+  if (fstat(descriptor, &status) == 0 && S_ISDIR(status.st_mode)) return std::unexpected(EISDIR);
+  posix_fadvise(descriptor, 0, 0, POSIX_FADV_SEQUENTIAL);
+  return file;
+}
+
+ListFile::~ListFile() {
+  if (is_owned_ && descriptor_ >= 0) ::close(descriptor_);
+}
+
+std::expected<size_t, int> ListFile::read(std::span<char> out) {
+  size_t done = 0;
+  while (done < out.size()) {
+    const ssize_t got = ::read(descriptor_, out.data() + done, out.size() - done);
+    if (got == 0) break;
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return std::unexpected(errno);
+    done += static_cast<size_t>(got);
+  }
+  return done;
+}
+
+}  // namespace sluice::engine::intake
