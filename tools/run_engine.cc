@@ -1,0 +1,112 @@
+#include "tools/run_engine.h"
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+
+#include "tools/progress.h"
+
+namespace sluice::tools {
+
+namespace {
+
+/// Hears of the engine and tells the person at the terminal, or the daemon's log.
+class Narrator final : public engine::Coordinator::Observer {
+ public:
+  explicit Narrator(const RunOptions& options)
+      : options_(options), progress_(options.quiet || !options.progress) {
+    timer_.bind<&Narrator::tick>(this);
+  }
+
+  void watch(engine::Engine& engine) {
+    engine_ = &engine;
+    began_ = last_fate_ = engine.loop().now();
+    arm();
+  }
+  void stop_watching() { engine_->loop().timers().cancel(timer_); }
+
+  RunResult result() {
+    measure();
+    progress_.clear();
+    rusage usage{};
+    ::getrusage(RUSAGE_SELF, &usage);
+    return {.totals = engine_->coordinator().totals(),
+            .summary = summary_,
+            .seconds = std::chrono::duration<double>(last_fate_ - began_).count(),
+            .spool_bytes_max = spool_bytes_max_,
+            .memory_bytes_max = static_cast<uint64_t>(usage.ru_maxrss) * 1024,
+            .campaigns_refused = engine_->coordinator().refused(),
+            .was_interrupted = engine_->was_interrupted()};
+  }
+
+ private:
+  void campaign_accepted(const spool::CampaignInfo& info, uint32_t recipients) override {
+    spool_bytes_max_ = std::max(spool_bytes_max_, engine_->coordinator().spool_bytes());
+    if (!options_.quiet && !options_.progress)
+      say(fmt::format("campaign {}: {} recipients", info.id, grouped(recipients)));
+  }
+
+  void campaign_finished(const spool::CampaignInfo& info,
+                         const spool::CampaignSummary& summary) override {
+    measure();
+    if (info.id == options_.campaign) summary_ = summary;
+    if (options_.quiet || options_.progress) return;
+    say(fmt::format("campaign {}: finished: {} delivered, {} failed, {} expired", info.id,
+                    grouped(summary.delivered), grouped(summary.failed + summary.unreadable),
+                    grouped(summary.expired)));
+  }
+
+  void campaign_refused(const std::string& message) override { say(message); }
+
+  void storage_changed(const std::string& problem) override {
+    say(problem.empty() ? "storage works again: deliveries go on"
+                        : fmt::format("deliveries pause: {}", problem));
+  }
+
+  void say(const std::string& message) {
+    progress_.clear();
+    fmt::print(stderr, "sluice: {}\n", message);
+    std::fflush(stderr);
+  }
+
+  void arm() { engine_->loop().timers().arm(timer_, engine_->loop().now() + progress_.interval()); }
+
+  void tick() {
+    measure();
+    progress_.update(engine_->coordinator().totals(), engine_->loop().now());
+    arm();
+  }
+
+  void measure() {
+    const engine::Coordinator& coordinator = engine_->coordinator();
+    spool_bytes_max_ = std::max(spool_bytes_max_, coordinator.spool_bytes());
+    if (const uint64_t fates = coordinator.totals().fates(); fates != fates_) {
+      fates_ = fates;
+      last_fate_ = engine_->loop().now();
+    }
+  }
+
+  const RunOptions options_;
+  Progress progress_;
+  engine::Engine* engine_ = nullptr;
+  io::Timer timer_;
+  std::optional<spool::CampaignSummary> summary_;
+  io::Instant began_{}, last_fate_{};
+  uint64_t spool_bytes_max_ = 0, fates_ = 0;
+};
+
+}  // namespace
+
+std::expected<RunResult, engine::EngineError> run_engine(const engine::Config& config,
+                                                         const RunOptions& options) {
+  Narrator narrator(options);
+  auto engine = engine::Engine::create(config, {.until_empty = options.until_empty}, narrator);
+  if (!engine) return std::unexpected(std::move(engine.error()));
+  narrator.watch(**engine);
+  (*engine)->run();
+  narrator.stop_watching();
+  return narrator.result();
+}
+
+}  // namespace sluice::tools
