@@ -54,14 +54,16 @@ struct WorldKind {
   }
 };
 
-/// What io/proactor.h and io/op.h promise, as tests (proactor_contract.cc). Besides what is written
-/// there, both kinds of world keep to these properties of TCP and of Linux:
+/// What io/proactor.h and io/op.h promise, as tests (turns_, network_ and files_contract.cc).
+/// Besides what is written there, both kinds of world keep to these properties of TCP and of Linux:
 /// - closing a socket that holds octets not yet received resets the connection: its peer's Receive
 /// ends with -ECONNRESET;
 ///   otherwise a close is the end of the stream, seen after all octets sent before it;
 /// - a Send to a peer that does not receive stays in flight once the buffers on the way (some MiB
 /// at most) are full;
 /// - connecting to a port of 127.0.0.1 that nobody listens on is -ECONNREFUSED, at once;
+/// - connecting from an address that is not this machine's is -EADDRNOTAVAIL; all of 127.0.0.0/8
+/// is;
 /// - a Listen with port 0 gets a free port; listening twice on one address is -EADDRINUSE, unless
 /// both ask for reuse_port.
 class ProactorContract : public testing::TestWithParam<WorldKind> {};
