@@ -73,14 +73,18 @@ void Session::sent(io::Send&, const io::Completion& completion) {
   after_event();
 }
 
-void Session::fill() {
-  if (finishing_) return;
+bool Session::fill() {
+  bool offered = false;
+  if (finishing_) return offered;
   while (client_->wants_transaction()) {
-    if (transactions_ >= outlet_.route().policy.messages_per_session_max) return client_->quit();
+    if (transactions_ >= outlet_.route().policy.messages_per_session_max) {
+      client_->quit();
+      return offered;
+    }
     auto held =
         std::find_if(held_.begin(), held_.end(), [](const Held& h) { return !h.is_offered; });
     CHECK(held != held_.end());
-    if (held->is_free() && !outlet_.take(*held)) return;
+    if (held->is_free() && !outlet_.take(*held)) return offered;
     const Mailing& mailing = *held->mailing;
     held->merge.begin(mailing.content, held->recipient, held->item.number);
     held->merge.sender(held->sender);
@@ -93,7 +97,9 @@ void Session::fill() {
                                         .needs_8bitmime = held->merge.needs_8bitmime(),
                                         .needs_smtputf8 = held->merge.needs_smtputf8(),
                                         .body = &held->merge});
+    offered = true;
   }
+  return offered;
 }
 
 void Session::pump() {
@@ -104,9 +110,9 @@ void Session::pump() {
   size_t size = 0;
   while (SendBuffers::block_bytes - size >= smtp::Client::produce_bytes_min) {
     const size_t produced = client_->produce({block_ + size, SendBuffers::block_bytes - size});
-    if (produced == 0) break;
     size += produced;
-    fill();
+    // A transaction that was refused here, for want of an extension, makes room for another.
+    if (!fill() && produced == 0) break;
   }
   if (size == 0) {
     shard_.buffers().release(std::exchange(block_, nullptr));
@@ -152,6 +158,7 @@ smtp::Stage Session::stage() const {
 }
 
 void Session::arm_deadline() {
+  phase_ = stage();
   const io::Duration timeout = outlet_.route().policy.timeout[static_cast<size_t>(stage())];
   shard_.loop().timers().arm(timer_, shard_.loop().now() + timeout);
 }
@@ -161,7 +168,6 @@ void Session::charge_phase() {
   phases_us_[static_cast<size_t>(phase_)] +=
       static_cast<uint32_t>((now - phase_began_) / std::chrono::microseconds(1));
   phase_began_ = now;
-  phase_ = stage();
 }
 
 void Session::expired() {
@@ -245,7 +251,10 @@ Held* Session::of(smtp::TransactionNumber transaction) {
 
 void Session::recipient_ended(smtp::TransactionNumber transaction, unsigned,
                               const smtp::Verdict& verdict) {
-  if (!std::exchange(proven_, true)) outlet_.session_proven();
+  constexpr uint16_t closing = 421;
+  if (verdict.code != 0 && verdict.code != closing && !std::exchange(proven_, true))
+    outlet_.session_proven();
+  charged_ = true;
   record(*of(transaction), verdict);
 }
 
@@ -270,13 +279,13 @@ void Session::session_failed(const smtp::Verdict& verdict) {
 }
 
 void Session::settle_returned(const smtp::Verdict& verdict) {
-  const bool others_open = outlet_.open_sessions() > (opened_ ? 1u : 0u);
   outlet_.session_refused();
   // A host that takes mail on other sessions has had enough of them: not this recipient's affair.
   // But a session that opened and came to nothing counts, or it would be tried again without end.
-  if (others_open && !opened_) return;
-  auto held = std::find_if(held_.begin(), held_.end(),
-                           [](const Held& h) { return !h.is_free() && !h.is_offered; });
+  const bool others_open = outlet_.open_sessions() > (opened_ ? 1u : 0u);
+  if (charged_ || (others_open && !opened_)) return;
+  auto held =
+      std::ranges::find_if(held_, [](const Held& h) { return !h.is_free() && !h.is_offered; });
   if (held == held_.end()) return;
   smtp::Verdict of_host = verdict;
   of_host.scope = smtp::Scope::host;

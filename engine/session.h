@@ -51,7 +51,7 @@ class Session final : smtp::Client::Listener {
   void closed(io::CloseSocket& op, const io::Completion& completion);
   void expired();
 
-  void fill();
+  bool fill();
   void pump();
   void after_event();
   void arm_deadline();
@@ -82,7 +82,8 @@ class Session final : smtp::Client::Listener {
   State state_ = State::connecting;
   uint16_t host_ = 0;
   bool opened_ = false;   // the peer takes mail
-  bool proven_ = false;   // a recipient got its verdict here
+  bool charged_ = false;  // an attempt was counted for somebody
+  bool proven_ = false;   // the peer spoke its verdict on a recipient
   bool settled_ = false;  // session_failed() was dealt with
   bool finishing_ = false;
   bool idles_ = false, looked_again_ = false, next_host_ = false;
