@@ -19,7 +19,8 @@ enum class HoldPolicy : uint8_t { no, manual, etrn };
 enum class TlsPolicy : uint8_t { none, opportunistic, required, verified };
 enum class InDoubtPolicy : uint8_t { resend, hold, never };
 
-/// Everything that a [destination] pattern decides, resolved for one name: the longest match wins, key by key.
+/// Everything that a [destination] pattern decides, resolved for one name: the longest match wins,
+/// key by key.
 struct DestinationPolicy {
   std::vector<std::string> next_hops;  // empty: "mx"; else "host:port" as written
   uint16_t port = 25;
@@ -32,13 +33,15 @@ struct DestinationPolicy {
   std::array<io::Duration, smtp::stage_count> timeout{};  // by Stage; dns and auth have fixed ones
 
   struct Retry {
-    io::Duration first, ceiling, connect_interval{}, transfer_interval{};  // 0: not set
-    double factor, jitter;
+    io::Duration first{}, ceiling{}, connect_interval{}, transfer_interval{};  // 0: not set
+    double factor = 2, jitter = 0.2;
     std::vector<io::Duration> schedule;
     uint32_t connect_attempts_max = 0, transfer_attempts_max = 0;
+    friend bool operator==(const Retry&, const Retry&) = default;
   } retry;
   struct Expire {
-    io::Duration urgent, normal, non_urgent, warn;  // warn 0: no delay notice
+    io::Duration urgent{}, normal{}, non_urgent{}, warn{};  // warn 0: no delay notice
+    friend bool operator==(const Expire&, const Expire&) = default;
   } expire;
 
   friend bool operator==(const DestinationPolicy&, const DestinationPolicy&) = default;
@@ -56,18 +59,25 @@ struct DkimPolicy {
   std::string domain, selector, key;
 };
 
-/// Where a value was set, for errors and `explain`: file:line, or "built-in".
+/// Where a value was set, for errors and `explain`: file:line, "command line" or "built-in".
 struct ConfigPlace {
   std::string file;
   unsigned line = 0;
 };
 
 struct ConfigError {
-  std::string text;  // `sluice.toml:14: destination."*".timeout.connect: "30x" is not a duration; write 30s, 5m, 2h or 1d`
+  std::string text;  // `sluice.toml:14: destination."*".timeout.connect: "30x" is not a duration;
+                     // write 30s, 5m, 2h or 1d`
+  std::string file;
+  unsigned line = 0;    // 0: of the file as a whole
+  std::string field;    // destination."*".timeout.connect; "" when it is of no field
+  std::string message;  // the rest
 };
 
-/// A configuration, checked as a whole. Keys, defaults and meaning: contract and docs/configuration.md, which is generated from the table in config.cc.
+/// A configuration, checked as a whole. Keys, defaults and meaning: contract and
+/// docs/configuration.md, which is generated from the table in config_keys.cc.
 struct Config {
+  std::string source;    // the file it was read from; "" for built-in defaults
   std::string hostname;  // default: the system's
   std::string spool = "/var/spool/sluice", log = "/var/log/sluice";
   unsigned shards = 0;  // 0: one a core
@@ -78,19 +88,31 @@ struct Config {
   std::string admin_address, admin_token_file;
   std::vector<DkimPolicy> dkim;
 
-  /// Policy for mail to `domain`. O(patterns); callers keep the result.
+  /// Read by the commands when it exists and `--config` names no other.
+  static constexpr const char* system_path = "/etc/sluice/sluice.toml";
+
+  /// Policy for mail to `domain` (A-labels). O(patterns); callers keep the result.
   DestinationPolicy destination(std::string_view domain) const;
   /// The place that decided `key` (e.g. "retry.first") for `domain`.
   ConfigPlace place(std::string_view domain, std::string_view key) const;
 
-  /// Built-in defaults only.
+  /// Built-in defaults only, and the system's name as `hostname`.
   static Config defaults();
-  /// Reads and checks a file; all mistakes at once.
+  /// Reads and checks a file, and that the files it names can be read; all mistakes at once.
+  /// Blocking.
   static std::expected<Config, std::vector<ConfigError>> load(const std::string& path);
-  /// Command line over file: one next hop for every destination, as `--next-hop` says. Error text when it is not HOST:PORT.
+  /// What a command goes by: `path` when given, else system_path when it exists, else the built-in
+  /// defaults.
+  static std::expected<Config, std::vector<ConfigError>> find(const std::string& path);
+  /// Checks `toml` as the content of a file `path`, without a look at the machine; `hostname` stays
+  /// "" when it is not set.
+  static std::expected<Config, std::vector<ConfigError>> parse(std::string_view toml,
+                                                               const std::string& path);
+  /// Command line over file: one next hop for every destination, as `--next-hop` says. Error text
+  /// when it is not HOST:PORT.
   std::optional<std::string> override_next_hop(std::string_view text);
 
-  struct Section;  // one [destination."pattern"] as written
+  struct Section;  // one [destination."pattern"] as written: config_section.h
   std::vector<std::shared_ptr<const Section>> sections;
 };
 

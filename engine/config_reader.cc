@@ -1,0 +1,539 @@
+#include "engine/config_reader.h"
+
+#include <fmt/format.h>
+
+#include <toml++/toml.h>
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <functional>
+#include <sstream>
+#include <utility>
+
+#include "engine/config_section.h"
+#include "engine/config_value.h"
+#include "engine/nearest_name.h"
+#include "io/check.h"
+
+namespace sluice::engine {
+
+namespace {
+
+unsigned line_of(const toml::node& node) { return static_cast<unsigned>(node.source().begin.line); }
+unsigned line_of(const toml::key& key) { return static_cast<unsigned>(key.source().begin.line); }
+
+/// A value as an error shows it: TOML, cut when it is long.
+std::string shown(const toml::node& node) {
+  constexpr size_t shown_bytes_max = 60;
+  if (node.is_table()) return "a table";
+  std::ostringstream stream;
+  // Double quotes, whatever the file wrote: what the advice that follows is written in.
+  stream << toml::toml_formatter(
+      node, toml::toml_formatter::default_flags & ~toml::format_flags::allow_literal_strings);
+  std::string text = std::move(stream).str();
+  if (text.size() <= shown_bytes_max) return text;
+  size_t end = shown_bytes_max;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
+  return text.substr(0, end) + "...";
+}
+
+std::string range_text(const ConfigKey& key) { return fmt::format("{} to {}", key.min, key.max); }
+
+std::string choices_text(const ConfigKey& key) {
+  std::string text = fmt::format("\"{}\"", key.choices);
+  for (size_t at = 0; (at = text.find('|', at)) != std::string::npos;)
+    text.replace(at, 1, "\", \"");
+  return text;
+}
+
+using Parsed = std::expected<ConfigValue, std::string>;
+
+std::unexpected<std::string> refused(const toml::node& node, std::string_view why) {
+  return std::unexpected(fmt::format("{} {}", shown(node), why));
+}
+
+Parsed parse_text(const ConfigKey& key, const toml::node& node) {
+  const auto text = node.value_exact<std::string>();
+  if (!text) return refused(node, "is not a string; write it in quotes");
+  if (text->find('\0') != std::string::npos) return refused(node, "holds a NUL");
+  if (text->empty()) {
+    if (key.may_be_empty) return *text;
+    return refused(node, "is empty; a value is needed");
+  }
+  switch (key.type) {
+    case ConfigType::hostname:
+      if (is_address_literal(*text)) return *text;
+      if (auto domain = ascii_domain(*text)) return *std::move(domain);
+      return refused(node, "is not a host name; write one such as mta1.example.net");
+    case ConfigType::mailbox: {
+      const size_t at = text->rfind('@');
+      const bool is_mailbox = at != std::string::npos && at > 0 &&
+                              ascii_domain(text->substr(at + 1)) &&
+                              text->find_first_of(" \t\r\n<>") == std::string::npos;
+      if (is_mailbox) return *text;
+      return refused(node, "is not a mail address; write one such as postmaster@example.net");
+    }
+    case ConfigType::listener:
+      if (io::SocketAddress::parse(*text)) return *text;
+      return refused(node, "is not ADDRESS:PORT; write 127.0.0.1:2525 or [::1]:2525");
+    default: return *text;
+  }
+}
+
+Parsed parse_count(const ConfigKey& key, const toml::node& node) {
+  const auto count = node.value_exact<int64_t>();
+  if (!count)
+    return refused(node, fmt::format("is not a whole number; the range is {}", range_text(key)));
+  const std::string min(key.min), max(key.max);
+  if (*count < std::stoll(min) || *count > std::stoll(max))
+    return refused(node, fmt::format("is out of range; the range is {}", range_text(key)));
+  return *count;
+}
+
+Parsed parse_number(const ConfigKey& key, const toml::node& node) {
+  const auto number = node.is_number() ? node.value<double>() : std::nullopt;
+  if (!number)
+    return refused(node, fmt::format("is not a number; the range is {}", range_text(key)));
+  // Written so that nan, which TOML has, is out of range as well.
+  if (!(*number >= std::stod(std::string(key.min)) && *number <= std::stod(std::string(key.max))))
+    return refused(node, fmt::format("is out of range; the range is {}", range_text(key)));
+  return *number;
+}
+
+std::expected<io::Duration, std::string> parse_one_duration(const ConfigKey& key,
+                                                            const toml::node& node) {
+  const auto text = node.value_exact<std::string>();
+  if (text && text->empty() && key.may_be_empty) return io::Duration::zero();
+  const auto duration = parse_duration(text.value_or(""));
+  if (!duration) return refused(node, "is not a duration; write 30s, 5m, 2h or 1d");
+  if (*duration < *parse_duration(key.min) || *duration > *parse_duration(key.max))
+    return refused(node, fmt::format("is out of range; the range is {}", range_text(key)));
+  return *duration;
+}
+
+Parsed parse_rate_value(const toml::node& node) {
+  const auto text = node.value_exact<std::string>();
+  if (text && text->empty()) return 0.0;
+  const auto rate = parse_rate(text.value_or(""));
+  if (!rate)
+    return refused(node,
+                   "is not a rate; write 100/s, 3000/m, 5000/h or 100000/d, or \"\" for none");
+  return *rate;
+}
+
+Parsed parse_choice(const ConfigKey& key, const toml::node& node) {
+  const auto text = node.value_exact<std::string>();
+  std::string_view rest = key.choices;
+  for (uint8_t index = 0; text && !rest.empty(); ++index) {
+    const std::string_view choice = rest.substr(0, rest.find('|'));
+    if (*text == choice) return ConfigChoice{.name = choice, .index = index};
+    rest.remove_prefix(std::min(rest.size(), choice.size() + 1));
+  }
+  return refused(node, fmt::format("is not one of {}", choices_text(key)));
+}
+
+/// Each element of a list of strings, as far as `is_good` lets it pass.
+template <class Predicate>
+Parsed parse_strings(const toml::node& node, std::string_view wanted, Predicate is_good) {
+  const toml::array* list = node.as_array();
+  if (!list) return refused(node, fmt::format("is not a list; write {}", wanted));
+  std::vector<std::string> texts;
+  for (const toml::node& element : *list) {
+    const auto text = element.value_exact<std::string>();
+    if (!text || !is_good(*text))
+      return refused(element, fmt::format("does not fit; write {}", wanted));
+    texts.push_back(*text);
+  }
+  return texts;
+}
+
+Parsed parse_next_hops(const toml::node& node) {
+  if (node.value_exact<std::string>() == "mx") return std::vector<std::string>();
+  auto hops =
+      parse_strings(node, R"("mx" or a list such as ["relay.example.net:25", "[192.0.2.7]:2525"])",
+                    [](const std::string& text) { return parse_next_hop(text).has_value(); });
+  if (hops && std::get<std::vector<std::string>>(*hops).empty())
+    return std::unexpected(
+        R"([] names no host; write "mx" or a list such as ["relay.example.net:25"])");
+  return hops;
+}
+
+Parsed parse_durations(const ConfigKey& key, const toml::node& node) {
+  const toml::array* list = node.as_array();
+  if (!list) return refused(node, R"(is not a list; write one such as ["1m", "5m", "1h"])");
+  std::vector<io::Duration> durations;
+  for (const toml::node& element : *list) {
+    const auto duration = parse_one_duration(key, element);
+    if (!duration) return std::unexpected(duration.error());
+    durations.push_back(*duration);
+  }
+  return durations;
+}
+
+Parsed parse_value(const ConfigKey& key, const toml::node& node) {
+  switch (key.type) {
+    case ConfigType::text:
+    case ConfigType::hostname:
+    case ConfigType::path:
+    case ConfigType::file:
+    case ConfigType::mailbox:
+    case ConfigType::listener: return parse_text(key, node);
+    case ConfigType::flag:
+      if (const auto flag = node.value_exact<bool>()) return *flag;
+      return refused(node, "is not true or false");
+    case ConfigType::count:    return parse_count(key, node);
+    case ConfigType::number:   return parse_number(key, node);
+    case ConfigType::duration: {
+      auto duration = parse_one_duration(key, node);
+      if (!duration) return std::unexpected(duration.error());
+      return *duration;
+    }
+    case ConfigType::rate:      return parse_rate_value(node);
+    case ConfigType::choice:    return parse_choice(key, node);
+    case ConfigType::next_hops: return parse_next_hops(node);
+    case ConfigType::servers:
+      return parse_strings(
+          node, R"(a list such as ["192.0.2.53", "127.0.0.1:5353"])",
+          [](const std::string& text) { return io::SocketAddress::parse(text, 53).has_value(); });
+    case ConfigType::networks:
+      return parse_strings(node, R"(a list such as ["127.0.0.0/8", "2001:db8::/32"])", is_network);
+    case ConfigType::durations: return parse_durations(key, node);
+  }
+  std::unreachable();
+}
+
+/// One reading of one file.
+class Reader {
+ public:
+  Reader(const std::string& path, bool look_at_files)
+      : path_(path), look_at_files_(look_at_files) {}
+
+  void read(const toml::table& document);
+  void add_error(unsigned line, std::string field, std::string message);
+  std::expected<Config, std::vector<ConfigError>> result() &&;
+  void set_standards();
+
+ private:
+  using SettingCallback = std::function<void(const ConfigKey&, ConfigValue, unsigned line)>;
+
+  void read_section(std::string_view section, const std::string& field, const toml::table& table,
+                    const SettingCallback& set);
+  void read_object(std::string_view section, const std::string& field, const toml::table& table,
+                   void* target);
+  void read_top(const toml::key& key, const toml::node& node);
+  void read_destinations(const toml::table& patterns);
+  void read_destination(const toml::key& key, const toml::table& table);
+  void read_listeners(const toml::node& node);
+  void read_dkim(const toml::table& domains);
+  void check_listener(const ListenPolicy& listener, const toml::table& table);
+  void check_admin(const toml::table& table);
+  void check_destinations();
+  void check_file(const std::string& file, unsigned line, std::string field);
+  void unknown_key(std::string_view section, const std::string& field, const toml::key& key,
+                   const toml::node& node);
+  void store_standards(std::string_view section, void* target);
+
+  std::string path_;
+  bool look_at_files_;
+  Config config_;
+  std::vector<ConfigError> errors_;
+};
+
+void Reader::add_error(unsigned line, std::string field, std::string message) {
+  ConfigError error{
+      .file = path_, .line = line, .field = std::move(field), .message = std::move(message)};
+  error.text = line == 0 ? path_ : fmt::format("{}:{}", path_, line);
+  if (!error.field.empty()) error.text += ": " + error.field;
+  error.text += ": " + error.message;
+  errors_.push_back(std::move(error));
+}
+
+void Reader::unknown_key(std::string_view section, const std::string& field, const toml::key& key,
+                         const toml::node& node) {
+  const std::string name(key.str());
+  std::vector<std::string_view> known;
+  for (const ConfigKey& k : config_keys(section)) known.push_back(k.name);
+  for (const ConfigSection& s : config_sections())
+    if (s.name.starts_with(section) && s.name.size() > section.size() &&
+        s.name[section.size()] == '.')
+      known.push_back(s.name.substr(section.size() + 1));
+
+  std::string advice;
+  const std::string_view near = nearest_name(name, known);
+  const auto elsewhere = std::ranges::find(config_keys(), std::string_view(name), &ConfigKey::name);
+  if (node.is_table() && section == "destination") {
+    advice = "; a pattern with dots needs quotes: [destination.\"example.net\"]";
+  } else if (node.is_table() && section == "dkim") {
+    advice = "; the domain needs quotes: [dkim.\"example.net\"]";
+  } else if (!near.empty()) {
+    advice = fmt::format("; did you mean {}?", near);
+  } else if (elsewhere != config_keys().end()) {
+    const auto home =
+        std::ranges::find(config_sections(), elsewhere->section, &ConfigSection::name);
+    advice = fmt::format("; it belongs in {}", home->heading);
+  }
+  add_error(line_of(key), config_field(field, name), "unknown key" + advice);
+}
+
+void Reader::read_section(std::string_view section, const std::string& field,
+                          const toml::table& table, const SettingCallback& set) {
+  for (const auto& [name, node] : table) {
+    const ConfigKey* key = find_config_key(section, name.str());
+    const bool is_sub_table =
+        section == "destination" && !config_keys(fmt::format("destination.{}", name.str())).empty();
+    if (is_sub_table && node.is_table()) continue;
+    if (!key) {
+      if (is_sub_table)
+        add_error(line_of(name), config_field(field, name.str()),
+                  fmt::format("{} is not a table", shown(node)));
+      else
+        unknown_key(section, field, name, node);
+      continue;
+    }
+    Parsed value = parse_value(*key, node);
+    if (value)
+      set(*key, *std::move(value), line_of(name));
+    else
+      add_error(line_of(name), config_field(field, name.str()), std::move(value.error()));
+  }
+  for (const ConfigKey& key : config_keys(section))
+    if (key.standard.empty() && !table.contains(key.name))
+      add_error(line_of(table), config_field(field, key.name), "is missing");
+}
+
+void Reader::read_object(std::string_view section, const std::string& field,
+                         const toml::table& table, void* target) {
+  read_section(section, field, table,
+               [this, target, &field](const ConfigKey& key, ConfigValue value, unsigned line) {
+                 if (key.type == ConfigType::file)
+                   check_file(std::get<std::string>(value), line, config_field(field, key.name));
+                 key.store(target, value);
+               });
+}
+
+void Reader::check_file(const std::string& file, unsigned line, std::string field) {
+  if (!look_at_files_ || file.empty()) return;
+  errno = 0;
+  std::ifstream stream(file);
+  // A folder opens, and then cannot be read.
+  if (stream.is_open()) stream.peek();
+  if (!stream.is_open() || stream.bad() || errno != 0)
+    add_error(line, std::move(field),
+              fmt::format("\"{}\" cannot be read: {}", file, std::strerror(errno)));
+}
+
+void Reader::store_standards(std::string_view section, void* target) {
+  for (const ConfigKey& key : config_keys(section))
+    if (!key.standard.empty()) key.store(target, standard_value(key));
+}
+
+void Reader::set_standards() {
+  config_.source = path_;
+  for (const std::string_view section : {"engine", "dns", "report", "admin"})
+    store_standards(section, &config_);
+}
+
+void Reader::read(const toml::table& document) {
+  for (const auto& [key, node] : document) read_top(key, node);
+  check_destinations();
+}
+
+void Reader::read_top(const toml::key& key, const toml::node& node) {
+  const std::string_view name = key.str();
+  const std::string field(name);
+  const toml::table* table = node.as_table();
+  std::vector<std::string_view> known;
+  for (const ConfigSection& section : config_sections())
+    if (section.name.find('.') == std::string_view::npos) known.push_back(section.name);
+  if (std::ranges::find(known, name) == known.end()) {
+    const auto home = std::ranges::find(config_keys(), name, &ConfigKey::name);
+    const std::string_view near = nearest_name(name, known);
+    std::string advice;
+    if (!near.empty()) advice = fmt::format("; did you mean {}?", near);
+    if (!node.is_table() && home != config_keys().end())
+      advice = fmt::format(
+          "; it belongs in {}",
+          std::ranges::find(config_sections(), home->section, &ConfigSection::name)->heading);
+    add_error(line_of(key), field, (node.is_table() ? "unknown section" : "unknown key") + advice);
+  } else if (name == "listen") {
+    read_listeners(node);
+  } else if (!table) {
+    add_error(line_of(key), field,
+              fmt::format("{} is not a section; write [{}]", shown(node), name));
+  } else if (name == "destination") {
+    read_destinations(*table);
+  } else if (name == "dkim") {
+    read_dkim(*table);
+  } else {
+    read_object(name, field, *table, &config_);
+    if (name == "admin") check_admin(*table);
+  }
+}
+
+void Reader::read_destinations(const toml::table& patterns) {
+  for (const auto& [key, node] : patterns) {
+    if (const toml::table* table = node.as_table())
+      read_destination(key, *table);
+    else
+      add_error(
+          line_of(key), config_field("destination", key.str()),
+          "stands outside of a pattern; for every destination write it below [destination.\"*\"]");
+  }
+}
+
+void Reader::read_destination(const toml::key& key, const toml::table& table) {
+  const std::string field = config_field("destination", key.str());
+  auto section = std::make_shared<Config::Section>();
+  std::string_view name = key.str();
+  const std::string_view prefix = name.starts_with("*.") ? "*." : "";
+  if (name == "*" || is_address_literal(name)) {
+    section->pattern = name;
+  } else if (const auto domain = ascii_domain(name.substr(prefix.size()))) {
+    section->pattern = std::string(prefix) + *domain;
+  } else {
+    add_error(line_of(key), field,
+              "is not a pattern; write \"*\", \"*.example.net\" or \"example.net\"");
+  }
+  const bool is_known = std::ranges::any_of(
+      config_.sections, [&](const auto& other) { return other->pattern == section->pattern; });
+  if (is_known && !section->pattern.empty())
+    add_error(line_of(key), field, "is the same pattern as another section's");
+
+  const auto set = [&](const ConfigKey& k, ConfigValue value, unsigned line) {
+    section->settings.push_back(
+        {.key = &k, .value = std::move(value), .place = {.file = path_, .line = line}});
+  };
+  read_section("destination", field, table, set);
+  for (const auto& [name_of_part, node] : table) {
+    const std::string part = fmt::format("destination.{}", name_of_part.str());
+    if (node.is_table() && !config_keys(part).empty())
+      read_section(part, config_field(field, name_of_part.str()), *node.as_table(), set);
+  }
+  config_.sections.push_back(std::move(section));
+}
+
+void Reader::check_destinations() {
+  const ConfigKey* first = find_config_key("destination.retry", "first");
+  const ConfigKey* ceiling = find_config_key("destination.retry", "ceiling");
+  for (const auto& section : config_.sections) {
+    const auto* decisive = section->find(*first);
+    if (!decisive) decisive = section->find(*ceiling);
+    if (!decisive) continue;
+    const DestinationPolicy policy = config_.destination(section->pattern);
+    if (policy.retry.first <= policy.retry.ceiling) continue;
+    const std::string field = config_field(config_field("destination", section->pattern), "retry");
+    add_error(decisive->place.line, config_field(field, decisive->key->name),
+              fmt::format("retry.first ({}) is above retry.ceiling ({})",
+                          duration_text(policy.retry.first), duration_text(policy.retry.ceiling)));
+  }
+}
+
+void Reader::read_listeners(const toml::node& node) {
+  const toml::array* list = node.as_array();
+  if (!list || !list->is_homogeneous(toml::node_type::table)) {
+    add_error(line_of(node), "listen", "is a list of sections; write [[listen]]");
+    return;
+  }
+  for (const toml::node& element : *list) {
+    ListenPolicy listener;
+    store_standards("listen", &listener);
+    const toml::table& table = *element.as_table();
+    read_object("listen", "listen", table, &listener);
+    check_listener(listener, table);
+    config_.listen.push_back(std::move(listener));
+  }
+}
+
+void Reader::check_listener(const ListenPolicy& listener, const toml::table& table) {
+  const auto line_of_key = [&table](std::string_view name) {
+    return table.contains(name) ? line_of(*table.get(name)) : line_of(table);
+  };
+  const bool has_certificate = !listener.tls_certificate.empty();
+  if (has_certificate != !listener.tls_key.empty()) {
+    const std::string_view there = has_certificate ? "tls_certificate" : "tls_key";
+    add_error(line_of_key(there), config_field("listen", there),
+              fmt::format("needs {} as well", has_certificate ? "tls_key" : "tls_certificate"));
+  }
+  if (!listener.users.empty() && !has_certificate)
+    add_error(line_of_key("users"), "listen.users",
+              "needs tls_certificate and tls_key: AUTH is offered only under TLS");
+  for (const ListenPolicy& other : config_.listen)
+    if (other.address == listener.address)
+      add_error(line_of_key("address"), "listen.address",
+                fmt::format("\"{}\" is another section's address as well", listener.address));
+}
+
+void Reader::check_admin(const toml::table& table) {
+  if (config_.admin_address.empty() || !config_.admin_token_file.empty()) return;
+  const auto address = io::SocketAddress::parse(config_.admin_address);
+  const std::string& text = config_.admin_address;
+  if (address && !text.starts_with("127.") && !text.starts_with("[::1]"))
+    add_error(line_of(*table.get("address")), "admin.address",
+              fmt::format("\"{}\" is not on loopback; that needs a token_file", text));
+}
+
+void Reader::read_dkim(const toml::table& domains) {
+  for (const auto& [key, node] : domains) {
+    const std::string field = config_field("dkim", key.str());
+    const auto domain = ascii_domain(key.str());
+    if (!domain) add_error(line_of(key), field, "is not a domain; write [dkim.\"example.net\"]");
+    std::vector<const toml::table*> tables;
+    if (const toml::table* table = node.as_table()) tables.push_back(table);
+    if (const toml::array* list = node.as_array())
+      for (const toml::node& element : *list)
+        if (const toml::table* table = element.as_table()) tables.push_back(table);
+    if (tables.empty())
+      add_error(line_of(key), field,
+                "is not a section; write [dkim.\"example.net\"], the domain in quotes");
+    for (const toml::table* table : tables) {
+      DkimPolicy policy{.domain = domain.value_or("")};
+      read_object("dkim", field, *table, &policy);
+      for (const DkimPolicy& other : config_.dkim)
+        if (other.domain == policy.domain && other.selector == policy.selector &&
+            !policy.selector.empty())
+          add_error(line_of(*table), config_field(field, "selector"),
+                    fmt::format("\"{}\" is another section's selector as well", policy.selector));
+      config_.dkim.push_back(std::move(policy));
+    }
+  }
+}
+
+std::expected<Config, std::vector<ConfigError>> Reader::result() && {
+  if (errors_.empty()) return std::move(config_);
+  std::ranges::stable_sort(errors_, {}, &ConfigError::line);
+  return std::unexpected(std::move(errors_));
+}
+
+}  // namespace
+
+std::string config_field(std::string_view prefix, std::string_view name) {
+  constexpr std::string_view bare =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
+  const bool is_bare = !name.empty() && name.find_first_not_of(bare) == std::string_view::npos;
+  return is_bare ? fmt::format("{}.{}", prefix, name) : fmt::format("{}.\"{}\"", prefix, name);
+}
+
+ConfigValue read_standard_value(const ConfigKey& key) {
+  if (key.standard.empty()) return std::string();
+  const toml::table document = toml::parse(fmt::format("value = {}", key.standard));
+  Parsed value = parse_value(key, *document.get("value"));
+  CHECK(value.has_value());
+  return *std::move(value);
+}
+
+std::expected<Config, std::vector<ConfigError>> read_config(std::string_view toml,
+                                                            const std::string& path,
+                                                            bool look_at_files) {
+  Reader reader(path, look_at_files);
+  reader.set_standards();
+  try {
+    reader.read(toml::parse(toml, path));
+  } catch (const toml::parse_error& error) {
+    reader.add_error(static_cast<unsigned>(error.source().begin.line), "",
+                     std::string(error.description()));
+  }
+  return std::move(reader).result();
+}
+
+}  // namespace sluice::engine

@@ -1,0 +1,410 @@
+#include "engine/config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "engine/config_keys.h"
+#include "engine/config_reference.h"
+#include "engine/config_section.h"
+#include "engine/config_value.h"
+
+namespace sluice::engine {
+namespace {
+
+using namespace std::chrono_literals;
+using smtp::Stage;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+Config parsed(std::string_view toml) {
+  auto config = Config::parse(toml, "t.toml");
+  if (config) return *std::move(config);
+  for (const ConfigError& error : config.error()) ADD_FAILURE() << error.text;
+  return Config();
+}
+
+std::vector<std::string> mistakes(std::string_view toml) {
+  std::vector<std::string> texts;
+  const auto config = Config::parse(toml, "t.toml");
+  if (!config)
+    for (const ConfigError& error : config.error()) texts.push_back(error.text);
+  return texts;
+}
+
+io::Duration timeout(const DestinationPolicy& policy, Stage stage) {
+  return policy.timeout[static_cast<size_t>(stage)];
+}
+
+TEST(Config, an_empty_file_has_the_defaults_of_the_contract) {
+  const Config config = parsed("");
+  EXPECT_EQ(config.spool, "/var/spool/sluice");
+  EXPECT_EQ(config.log, "/var/log/sluice");
+  EXPECT_EQ(config.in_doubt, InDoubtPolicy::resend);
+  EXPECT_EQ(config.notices, "sender");
+  EXPECT_TRUE(config.listen.empty());
+  const DestinationPolicy policy = config.destination("example.net");
+  EXPECT_TRUE(policy.next_hops.empty());
+  EXPECT_EQ(policy.port, 25);
+  EXPECT_EQ(policy.sessions_max, 20u);
+  EXPECT_EQ(policy.messages_per_session_max, 1000u);
+  EXPECT_EQ(policy.recipients_per_transaction_max, 100u);
+  EXPECT_EQ(policy.rate_per_s, 0);
+  EXPECT_EQ(policy.hold, HoldPolicy::no);
+  EXPECT_EQ(policy.tls, TlsPolicy::opportunistic);
+  EXPECT_EQ(timeout(policy, Stage::connect), 30s);
+  EXPECT_EQ(timeout(policy, Stage::greeting), 5min);
+  EXPECT_EQ(timeout(policy, Stage::block), 3min);
+  EXPECT_EQ(timeout(policy, Stage::final_dot), 10min);
+  EXPECT_EQ(timeout(policy, Stage::idle), 5s);
+  EXPECT_EQ(policy.retry.first, 5min);
+  EXPECT_EQ(policy.retry.ceiling, 4h);
+  EXPECT_EQ(policy.retry.factor, 2.0);
+  EXPECT_EQ(policy.retry.jitter, 0.2);
+  EXPECT_EQ(policy.retry.connect_interval, 0s);
+  EXPECT_EQ(policy.expire.normal, 120h);
+  EXPECT_EQ(policy.expire.warn, 4h);
+}
+
+TEST(Config, every_stage_has_a_deadline) {
+  for (const io::Duration deadline : parsed("").destination("example.net").timeout)
+    EXPECT_GT(deadline, 0s);
+}
+
+TEST(Config, takes_every_key_of_the_contract) {
+  const Config config = parsed(R"(
+[engine]
+hostname = "mta1.news.example"
+spool = "s"
+log = "l"
+shards = 3
+[dns]
+servers = ["127.0.0.1:5353", "192.0.2.53"]
+[destination."*"]
+next_hop = ["relay.example.net:25", "[192.0.2.7]:2525"]
+port = 26
+sessions_max = 7
+messages_per_session_max = 8
+recipients_per_transaction_max = 9
+rate = "5000/h"
+hold = "etrn"
+tls = "verified"
+[destination."*".timeout]
+connect = "250ms"
+quit = "1d"
+[destination."*".retry]
+first = "1m"
+factor = 3
+ceiling = "2h"
+jitter = 0.5
+schedule = ["1m", "5m"]
+connect_interval = "10m"
+connect_attempts_max = 144
+transfer_interval = "2m"
+transfer_attempts_max = 2
+[destination."*".expire]
+urgent = "2h"
+normal = "3h"
+non_urgent = "4h"
+warn = ""
+[report]
+notices = "log"
+postmaster = "postmaster@news.example"
+in_doubt = "never"
+[[listen]]
+address = "127.0.0.1:2526"
+allow = ["192.0.2.0/24"]
+message_bytes_max = 2000
+tls_certificate = "c.pem"
+tls_key = "k.pem"
+users = "u"
+etrn = false
+[admin]
+address = "127.0.0.1:8025"
+token_file = "token"
+[[dkim."news.example"]]
+selector = "s1"
+key = "s1.pem"
+[[dkim."news.example"]]
+selector = "s2"
+key = "s2.pem"
+)");
+  EXPECT_EQ(config.hostname, "mta1.news.example");
+  EXPECT_EQ(config.shards, 3u);
+  ASSERT_EQ(config.dns_servers.size(), 2u);
+  EXPECT_EQ(config.dns_servers[0].text(), "127.0.0.1:5353");
+  EXPECT_EQ(config.dns_servers[1].port(), 53);
+  const DestinationPolicy policy = config.destination("example.net");
+  EXPECT_THAT(policy.next_hops, ElementsAre("relay.example.net:25", "[192.0.2.7]:2525"));
+  EXPECT_EQ(policy.port, 26);
+  EXPECT_DOUBLE_EQ(policy.rate_per_s, 5000 / 3600.0);
+  EXPECT_EQ(policy.hold, HoldPolicy::etrn);
+  EXPECT_EQ(policy.tls, TlsPolicy::verified);
+  EXPECT_EQ(timeout(policy, Stage::connect), 250ms);
+  EXPECT_EQ(timeout(policy, Stage::quit), 24h);
+  EXPECT_EQ(policy.retry.factor, 3.0);
+  EXPECT_THAT(policy.retry.schedule, ElementsAre(1min, 5min));
+  EXPECT_EQ(policy.retry.connect_attempts_max, 144u);
+  EXPECT_EQ(policy.retry.transfer_interval, 2min);
+  EXPECT_EQ(policy.expire.warn, 0s);
+  EXPECT_EQ(config.in_doubt, InDoubtPolicy::never);
+  EXPECT_EQ(config.notices, "log");
+  ASSERT_EQ(config.listen.size(), 1u);
+  EXPECT_THAT(config.listen[0].allow, ElementsAre("192.0.2.0/24"));
+  EXPECT_FALSE(config.listen[0].etrn);
+  EXPECT_EQ(config.admin_token_file, "token");
+  ASSERT_EQ(config.dkim.size(), 2u);
+  EXPECT_EQ(config.dkim[1].selector, "s2");
+  EXPECT_EQ(config.dkim[1].domain, "news.example");
+}
+
+TEST(Config, the_longest_pattern_wins_key_by_key) {
+  const Config config = parsed(R"(
+[destination."example.net"]
+port = 3
+[destination."*"]
+port = 1
+sessions_max = 1
+rate = "1/s"
+[destination."*.example.net"]
+sessions_max = 2
+port = 2
+[destination."*.net"]
+tls = "required"
+port = 9
+)");
+  const DestinationPolicy exact = config.destination("example.net");
+  EXPECT_EQ(exact.port, 3);
+  EXPECT_EQ(exact.sessions_max, 1u) << "*.example.net is not example.net";
+  EXPECT_EQ(exact.tls, TlsPolicy::required);
+  const DestinationPolicy below = config.destination("a.b.example.net");
+  EXPECT_EQ(below.port, 2);
+  EXPECT_EQ(below.sessions_max, 2u);
+  EXPECT_EQ(below.rate_per_s, 1);
+  EXPECT_EQ(config.destination("badexample.net").port, 9) << "a suffix that is no label border";
+  EXPECT_EQ(config.destination("example.org").port, 1);
+}
+
+TEST(Config, an_exact_name_beats_a_wildcard_of_the_same_length) {
+  const Config config =
+      parsed("[destination.\"*.b.net\"]\nport = 1\n[destination.\"a.b.net\"]\nport = 2\n");
+  EXPECT_EQ(config.destination("a.b.net").port, 2);
+}
+
+TEST(Config, patterns_are_compared_as_a_labels_in_lower_case) {
+  const Config config = parsed("[destination.\"*.Büro.Example\"]\nport = 1\n");
+  EXPECT_EQ(config.destination("mx.xn--bro-hoa.example").port, 1);
+}
+
+TEST(Config, place_names_the_line_that_decided) {
+  const Config config = parsed(
+      "[destination.\"*\".retry]\nfirst = \"1m\"\n\n[destination.\"a.example\".retry]\nfirst = "
+      "\"2m\"\n");
+  EXPECT_EQ(config.place("a.example", "retry.first").line, 5u);
+  EXPECT_EQ(config.place("b.example", "retry.first").line, 2u);
+  EXPECT_EQ(config.place("b.example", "retry.first").file, "t.toml");
+  EXPECT_EQ(config.place("b.example", "port").file, "built-in");
+}
+
+TEST(Config, the_command_line_beats_every_section) {
+  Config config = parsed("[destination.\"a.example\"]\nnext_hop = [\"relay.example\"]\nport = 7\n");
+  EXPECT_EQ(config.override_next_hop("127.0.0.1:2525"), std::nullopt);
+  EXPECT_THAT(config.destination("a.example").next_hops, ElementsAre("127.0.0.1:2525"));
+  EXPECT_EQ(config.destination("a.example").port, 7);
+  EXPECT_EQ(config.place("a.example", "next_hop").file, "command line");
+  EXPECT_THAT(config.override_next_hop("127.0.0.1").value_or(""), HasSubstr("HOST:PORT"));
+  EXPECT_THAT(config.override_next_hop("127.0.0.1:0").value_or(""), HasSubstr("HOST:PORT"));
+}
+
+TEST(Config, tells_all_mistakes_in_the_order_of_their_lines) {
+  EXPECT_THAT(
+      mistakes(R"([engine]
+shards = 9999
+[destination."*".timeout]
+connect = "30x"
+[report]
+in_doubt = "maybe"
+[engine2]
+)"),
+      ElementsAre(
+          "t.toml:2: engine.shards: 9999 is out of range; the range is 0 to 256",
+          "t.toml:4: destination.\"*\".timeout.connect: \"30x\" is not a duration; write 30s, 5m, "
+          "2h or 1d",
+          "t.toml:6: report.in_doubt: \"maybe\" is not one of \"resend\", \"hold\", \"never\"",
+          "t.toml:7: engine2: unknown section; did you mean engine?"));
+}
+
+struct Mistake {
+  const char* toml;
+  const char* text;
+};
+
+class ConfigMistake : public testing::TestWithParam<Mistake> {};
+
+TEST_P(ConfigMistake, is_told_with_place_and_advice) {
+  EXPECT_THAT(mistakes(GetParam().toml), ElementsAre(GetParam().text)) << GetParam().toml;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Config, ConfigMistake,
+    testing::Values(
+        Mistake{"[engine\n", "t.toml:1: Error while parsing table header: expected ']', saw '\\n'"},
+        Mistake{"[engine]\nshards = 1\nshards = 2\n",
+                "t.toml:3: Error while parsing key-value pair: cannot redefine existing integer "
+                "'engine.shards'"},
+        Mistake{"hostname = \"x\"\n", "t.toml:1: hostname: unknown key; it belongs in [engine]"},
+        Mistake{"engine = 1\n", "t.toml:1: engine: 1 is not a section; write [engine]"},
+        Mistake{"[engine]\nhostnme = \"x\"\n",
+                "t.toml:2: engine.hostnme: unknown key; did you mean hostname?"},
+        Mistake{"[engine]\nspool = \"\"\n",
+                "t.toml:2: engine.spool: \"\" is empty; a value is needed"},
+        Mistake{"[engine]\nspool = 3\n",
+                "t.toml:2: engine.spool: 3 is not a string; write it in quotes"},
+        Mistake{"[engine]\nhostname = \"a b\"\n",
+                "t.toml:2: engine.hostname: \"a b\" is not a host name; write one such as "
+                "mta1.example.net"},
+        Mistake{"[dns]\nservers = [\"dns.example\"]\n",
+                "t.toml:2: dns.servers: \"dns.example\" does not fit; write a list such as "
+                "[\"192.0.2.53\", \"127.0.0.1:5353\"]"},
+        Mistake{"[destination]\nport = 25\n",
+                "t.toml:2: destination.port: stands outside of a pattern; for every destination "
+                "write it below [destination.\"*\"]"},
+        Mistake{"[destination.example.net]\nport = 25\n",
+                "t.toml:1: destination.example.net: unknown key; a pattern with dots needs quotes: "
+                "[destination.\"example.net\"]"},
+        Mistake{"[destination.\"a.*\"]\n",
+                "t.toml:1: destination.\"a.*\": is not a pattern; write \"*\", \"*.example.net\" "
+                "or \"example.net\""},
+        Mistake{"[destination.\"a.b\"]\n[destination.\"A.B\"]\n",
+                "t.toml:1: destination.\"a.b\": is the same pattern as another section's"},
+        Mistake{"[destination.\"*\"]\nfirst = \"1m\"\n",
+                "t.toml:2: destination.\"*\".first: unknown key; it belongs in "
+                "[destination.\"PATTERN\".retry]"},
+        Mistake{"[destination.\"*\"]\nretry = 3\n",
+                "t.toml:2: destination.\"*\".retry: 3 is not a table"},
+        Mistake{"[destination.\"*\"]\nport = \"25\"\n",
+                "t.toml:2: destination.\"*\".port: \"25\" is not a whole number; the range is 1 to "
+                "65535"},
+        Mistake{"[destination.\"*\"]\nport = 0\n",
+                "t.toml:2: destination.\"*\".port: 0 is out of range; the range is 1 to 65535"},
+        Mistake{"[destination.\"*\"]\nnext_hop = []\n",
+                "t.toml:2: destination.\"*\".next_hop: [] names no host; write \"mx\" or a list "
+                "such as [\"relay.example.net:25\"]"},
+        Mistake{"[destination.\"*\"]\nnext_hop = [\"a:99999\"]\n",
+                "t.toml:2: destination.\"*\".next_hop: \"a:99999\" does not fit; write \"mx\" or a "
+                "list such as [\"relay.example.net:25\", \"[192.0.2.7]:2525\"]"},
+        Mistake{"[destination.\"*\"]\nrate = \"fast\"\n",
+                "t.toml:2: destination.\"*\".rate: \"fast\" is not a rate; write 100/s, 3000/m, "
+                "5000/h or 100000/d, or \"\" for none"},
+        Mistake{"[destination.\"*\".timeout]\ndata = \"0s\"\n",
+                "t.toml:2: destination.\"*\".timeout.data: \"0s\" is out of range; the range is "
+                "1ms to 1d"},
+        Mistake{
+            "[destination.\"*\".retry]\nfactor = 0.5\n",
+            "t.toml:2: destination.\"*\".retry.factor: 0.5 is out of range; the range is 1 to 100"},
+        Mistake{
+            "[destination.\"*\".retry]\nfactor = nan\n",
+            "t.toml:2: destination.\"*\".retry.factor: nan is out of range; the range is 1 to 100"},
+        Mistake{"[destination.\"*\".retry]\nschedule = [\"1m\", \"never\"]\n",
+                "t.toml:2: destination.\"*\".retry.schedule: \"never\" is not a duration; write "
+                "30s, 5m, 2h or 1d"},
+        Mistake{"[destination.\"a.b\".retry]\nfirst = \"5h\"\n",
+                "t.toml:2: destination.\"a.b\".retry.first: retry.first (5h) is above "
+                "retry.ceiling (4h)"},
+        Mistake{"[report]\npostmaster = \"me\"\n",
+                "t.toml:2: report.postmaster: \"me\" is not a mail address; write one such as "
+                "postmaster@example.net"},
+        Mistake{"[listen]\naddress = \"127.0.0.1:25\"\n",
+                "t.toml:1: listen: is a list of sections; write [[listen]]"},
+        Mistake{"[[listen]]\naddress = \"localhost\"\n",
+                "t.toml:2: listen.address: \"localhost\" is not ADDRESS:PORT; write 127.0.0.1:2525 "
+                "or [::1]:2525"},
+        Mistake{"[[listen]]\nallow = [\"10.0.0.1/8\"]\n",
+                "t.toml:2: listen.allow: \"10.0.0.1/8\" does not fit; write a list such as "
+                "[\"127.0.0.0/8\", \"2001:db8::/32\"]"},
+        Mistake{"[[listen]]\ntls_key = \"k\"\n",
+                "t.toml:2: listen.tls_key: needs tls_certificate as well"},
+        Mistake{"[[listen]]\nusers = \"u\"\n",
+                "t.toml:2: listen.users: needs tls_certificate and tls_key: AUTH is offered only "
+                "under TLS"},
+        Mistake{
+            "[[listen]]\n[[listen]]\n",
+            "t.toml:2: listen.address: \"127.0.0.1:2525\" is another section's address as well"},
+        Mistake{"[[listen]]\netrn = 1\n", "t.toml:2: listen.etrn: 1 is not true or false"},
+        Mistake{
+            "[admin]\naddress = \"0.0.0.0:80\"\n",
+            "t.toml:2: admin.address: \"0.0.0.0:80\" is not on loopback; that needs a token_file"},
+        Mistake{"[dkim.\"a.example\"]\nselector = \"s\"\n",
+                "t.toml:1: dkim.\"a.example\".key: is missing"}));
+
+TEST(Config, a_value_that_would_fill_the_screen_is_cut_at_a_character) {
+  const std::string long_value =
+      "[engine]\nhostname = \"" + std::string(57, 'a') + "öööööööööö\"\n";
+  const auto texts = mistakes(long_value);
+  ASSERT_EQ(texts.size(), 1u);
+  EXPECT_THAT(texts[0], HasSubstr("aaö... is not")) << texts[0];
+}
+
+TEST(Config, a_file_that_cannot_be_read_is_a_mistake_of_its_field) {
+  const std::string path = testing::TempDir() + "sluice_config_test.toml";
+  std::ofstream(path) << "[admin]\ntoken_file = \"/nonexistent/token\"\n";
+  const auto config = Config::load(path);
+  ASSERT_FALSE(config.has_value());
+  EXPECT_EQ(
+      config.error()[0].text,
+      path +
+          ":2: admin.token_file: \"/nonexistent/token\" cannot be read: No such file or directory");
+  EXPECT_EQ(config.error()[0].line, 2u);
+  EXPECT_EQ(config.error()[0].field, "admin.token_file");
+}
+
+TEST(Config, a_missing_file_says_so) {
+  const auto config = Config::load("/nonexistent/sluice.toml");
+  ASSERT_FALSE(config.has_value());
+  EXPECT_EQ(config.error()[0].text,
+            "/nonexistent/sluice.toml: cannot be read: No such file or directory");
+}
+
+TEST(Config, a_folder_is_no_configuration) {
+  const auto config = Config::load("/");
+  ASSERT_FALSE(config.has_value());
+  EXPECT_EQ(config.error()[0].text, "/: cannot be read: Is a directory");
+}
+
+TEST(Config, defaults_have_a_hostname_that_ehlo_takes) {
+  EXPECT_TRUE(is_hostname(Config::defaults().hostname));
+}
+
+TEST(ConfigReference, the_file_of_defaults_is_right_and_changes_nothing) {
+  const Config config = parsed(config_defaults_toml());
+  const Config standard = parsed("");
+  EXPECT_EQ(config.destination("example.net"), standard.destination("example.net"));
+  EXPECT_EQ(config.spool, standard.spool);
+  EXPECT_EQ(config.listen.size(), 0u);
+}
+
+TEST(ConfigReference, the_document_is_the_one_in_docs) {
+  const auto root = std::filesystem::path(__FILE__).parent_path() / "../../..";
+  std::ifstream file(root / "docs/configuration.md");
+  std::stringstream text;
+  text << file.rdbuf();
+  EXPECT_EQ(text.str(), config_markdown())
+      << "make it anew: build/sluice check --describe > docs/configuration.md";
+}
+
+TEST(DestinationPolicy, members_without_a_section_have_the_tables_defaults) {
+  const DestinationPolicy plain;
+  const DestinationPolicy standard = parsed("").destination("x");
+  EXPECT_EQ(plain.port, standard.port);
+  EXPECT_EQ(plain.sessions_max, standard.sessions_max);
+  EXPECT_EQ(plain.messages_per_session_max, standard.messages_per_session_max);
+  EXPECT_EQ(plain.recipients_per_transaction_max, standard.recipients_per_transaction_max);
+  EXPECT_EQ(plain.tls, standard.tls);
+}
+
+}  // namespace
+}  // namespace sluice::engine
