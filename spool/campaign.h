@@ -20,14 +20,16 @@ using Bytes = std::span<const std::byte>;
 
 /// Who and when; in the header of the campaign's file (FORMAT.md, "Campaign file").
 struct CampaignInfo {
-  std::string id;              // what the submitter calls it: 1 to campaign_id_bytes_max octets of UTF-8 without control characters
-  uint64_t uid = 0;            // random, names the campaign in the journal
+  std::string id;    // what the submitter calls it: 1 to campaign_id_bytes_max octets of UTF-8
+                     // without control characters
+  uint64_t uid = 0;  // random, names the campaign in the journal
   io::WallTime accepted_at{};  // when the hand-off was made; expiry counts from here
 };
 
 inline constexpr size_t campaign_id_bytes_max = 80;
-inline constexpr size_t entry_bytes_max = 256 * 1024;   // one recipient: address and fields
-inline constexpr size_t block_bytes_target = 16 * 1024; // entries are gathered into blocks of about this size: the unit of reading
+inline constexpr size_t entry_bytes_max = 256 * 1024;  // one recipient: address and fields
+inline constexpr size_t block_bytes_target =
+    16 * 1024;  // entries are gathered into blocks of about this size: the unit of reading
 
 /// What a finished campaign came to; all that its file holds once every recipient has a fate.
 struct CampaignSummary {
@@ -35,30 +37,37 @@ struct CampaignSummary {
   io::WallTime finished_at{};
 };
 
-/// Writes a campaign beside the spool's others and hands it over whole. Blocking; for the submitting process (which owns no spool lock).
-/// Until commit() returns nothing is visible to an engine; if the process dies, its temporary file is swept by the next engine.
-/// Memory: one block and a write buffer of 1 MiB.
+/// Writes a campaign beside the spool's others and hands it over whole. Blocking; for the
+/// submitting process (which owns no spool lock). Until commit() returns nothing is visible to an
+/// engine; if the process dies, its temporary file is swept by the next engine. Memory: one block
+/// and a write buffer of 1 MiB.
 class CampaignWriter {
  public:
-  /// `spool` is created when it does not exist. An id that is already there is found here already (see commit()).
-  static std::expected<std::unique_ptr<CampaignWriter>, Error> create(io::Proactor& proactor, const std::string& spool, CampaignInfo info);
+  /// `spool` is created when it does not exist. An id that is already there is found here already
+  /// (see commit()).
+  static std::expected<std::unique_ptr<CampaignWriter>, Error> create(io::Proactor& proactor,
+                                                                      const std::string& spool,
+                                                                      CampaignInfo info);
   virtual ~CampaignWriter() = default;  // without commit(): the temporary file is removed
 
   /// Was `id` handed off before (waiting, running or finished)?
   virtual bool is_known() const = 0;
 
-  /// Starts a group: all entries until the next call go to destination `name`. Names must not repeat.
+  /// Starts a group: all entries until the next call go to destination `name`. Names must not
+  /// repeat.
   virtual std::expected<void, Error> begin_group(std::string_view name) = 0;
 
-  /// Adds a recipient: opaque to the spool (engine/recipient.h). Recipients are numbered from 0 in the order added.
+  /// Adds a recipient: opaque to the spool (engine/recipient.h). Recipients are numbered from 0 in
+  /// the order added.
   virtual std::expected<void, Error> add(Bytes entry) = 0;
 
   struct Committed {
-    bool was_known = false;   // the id had been handed off before: nothing was added
-    uint64_t bytes = 0;       // size of the campaign's file
+    bool was_known = false;  // the id had been handed off before: nothing was added
+    uint64_t bytes = 0;      // size of the campaign's file
   };
-  /// Stores `message` (opaque: engine/mail's compiled template and envelope), makes everything durable, and makes the campaign visible under its id by
-  /// one rename that never replaces. On return it is on disk and an engine sees it, whole.
+  /// Stores `message` (opaque: engine/mail's compiled template and envelope), makes everything
+  /// durable, and makes the campaign visible under its id by one rename that never replaces. On
+  /// return it is on disk and an engine sees it, whole.
   virtual std::expected<Committed, Error> commit(Bytes message) = 0;
 };
 
@@ -74,10 +83,12 @@ struct BlockRef {
   uint32_t bytes = 0;   // the whole record, header included: what to read
   uint32_t first = 0;   // number of its first recipient
   uint32_t count = 0;
+  uint64_t salt = 0;  // of the file: its checksums rest on it
 };
 
-/// A campaign that was handed off: its file stays open, its message, groups and block index are in memory (16 octets a block of about 16 KiB);
-/// recipients are read block by block through the shard's own Read operations. Immutable: shared by all shards.
+/// A campaign that was handed off: its file stays open, its message, groups and block index are in
+/// memory (16 octets a block of about 16 KiB); recipients are read block by block through the
+/// shard's own Read operations. Immutable: shared by all shards.
 class Campaign {
  public:
   virtual ~Campaign() = default;
@@ -94,9 +105,11 @@ class Campaign {
   virtual uint64_t bytes() const = 0;
 };
 
-/// Checks a block as it was read from the file and visits its entries (views into `record`): `visit(number, entry)`. False, with nothing visited, when its
-/// checksum or a length is wrong: those recipients are unreadable, the others are not touched by it.
-bool visit_block(const BlockRef& ref, Bytes record, const std::function<void(uint32_t number, Bytes entry)>& visit);
+/// Checks a block as it was read from the file and visits its entries (views into `record`):
+/// `visit(number, entry)`. False, with nothing visited, when its checksum or a length is wrong:
+/// those recipients are unreadable, the others are not touched by it.
+bool visit_block(const BlockRef& ref, Bytes record,
+                 const std::function<void(uint32_t number, Bytes entry)>& visit);
 
 /// Result of opening a file of campaigns/: a campaign to deliver, or the summary of a finished one.
 struct OpenedCampaign {
@@ -106,7 +119,8 @@ struct OpenedCampaign {
 };
 using OpenedCallback = std::function<void(std::expected<OpenedCampaign, Error>)>;
 
-/// Opens without blocking: the callback comes from a later turn of `proactor`. A few reads, whatever the number of recipients.
+/// Opens without blocking: the callback comes from a later turn of `proactor`. A few reads,
+/// whatever the number of recipients.
 void open_campaign(io::Proactor& proactor, const std::string& path, OpenedCallback callback);
 
 }  // namespace sluice::spool

@@ -31,12 +31,16 @@ struct Outcome {
 struct SealedSegment {
   std::string path;
   std::vector<uint64_t> campaigns;  // uids, each once
+  uint64_t bytes = 0;
 };
 
-/// One shard's journal of outcomes: an append-only chain of segments with group commit (FORMAT.md, "Journal").
-/// After append() an outcome is in memory only. After a commit whose position covers it, it is on disk: written and fdatasynced, sharing both with all that
-/// was appended before the commit began. One commit runs at a time; what is appended meanwhile goes with the next.
-/// When the disk refuses, nothing is lost or acknowledged: the journal is `stalled`, keeps what it holds and tries again every second.
+/// One shard's journal of outcomes: an append-only chain of segments with group commit (FORMAT.md,
+/// "Journal"). After append() an outcome is in memory only. After a commit whose position covers
+/// it, it is on disk: written and fdatasynced, sharing both with all that was appended before the
+/// commit began. One commit runs at a time; what is appended meanwhile goes with the next. When the
+/// disk refuses, nothing is lost or acknowledged: the journal is `stalled`, keeps what it holds and
+/// tries again every second. It is stalled already when no more disk can be reserved ahead: commits
+/// go on then, in what is reserved, for the fates of what is under way.
 class Journal {
  public:
   class Listener {
@@ -51,23 +55,27 @@ class Journal {
     ~Listener() = default;
   };
 
-  /// `spool` is the spool's folder, `sequence` is above that of every segment there; `sealed`: segments of earlier runs to look after (reclaim).
-  /// Nothing is created before the first append.
-  static std::unique_ptr<Journal> create(io::EventLoop& loop, const std::string& spool, unsigned shard, uint64_t sequence,
+  /// `spool` is the spool's folder, `sequence` is above that of every segment there; `sealed`:
+  /// segments of earlier runs to look after (reclaim). Nothing is created before the first append.
+  static std::unique_ptr<Journal> create(io::EventLoop& loop, const std::string& spool,
+                                         unsigned shard, uint64_t sequence,
                                          std::vector<SealedSegment> sealed, Listener& listener);
+  /// Waits for what is in flight; other operations' callbacks may run meanwhile.
   virtual ~Journal() = default;
 
   /// Position of this outcome: counts from 1.
   virtual uint64_t append(const Outcome& outcome) = 0;
-  virtual bool has_pending() const = 0;   // appended and in no commit yet
+  virtual bool has_pending() const = 0;  // appended and in no commit yet
   virtual bool is_committing() const = 0;
   virtual bool is_stalled() const = 0;
   virtual uint64_t durable() const = 0;
 
-  /// Starts a commit of all that is pending, unless one runs, the journal is stalled, or nothing is pending.
+  /// Starts a commit of all that is pending, unless one runs, writing fails (the retry takes it
+  /// along), or nothing is pending.
   virtual void commit() = 0;
 
-  /// All recipients of the campaign have durable fates and its file says so: segments that speak of no other live campaign are unlinked.
+  /// All recipients of the campaign have durable fates and its file says so: segments that speak of
+  /// no other live campaign are unlinked.
   virtual void campaign_finished(uint64_t uid) = 0;
 
   virtual uint64_t bytes_on_disk() const = 0;

@@ -18,10 +18,11 @@ struct Deferral {
   io::WallTime next_attempt{};
 };
 
-/// What the journal knows of one campaign. Outcomes merge in any order: a fate beats a deferral, a later attempt an earlier one; so segments
-/// of several shards need no order among each other.
+/// What the journal knows of one campaign. Outcomes merge in any order: a fate beats a deferral, a
+/// later attempt an earlier one; so segments of several shards need no order among each other.
 struct Progress {
-  std::vector<uint64_t> fates;  // bit per recipient that has a fate; may be shorter than the campaign
+  std::vector<uint64_t>
+      fates;  // bit per recipient that has a fate; may be shorter than the campaign
   std::unordered_map<uint32_t, Deferral> deferred;
   uint64_t delivered = 0, failed = 0, expired = 0, cancelled = 0;
 
@@ -47,8 +48,10 @@ struct Recovered {
   uint64_t records = 0;
 };
 
-/// Reads every journal segment of `spool`, cuts torn tails, passes over damage in the middle and reports it. Running it again changes nothing.
-/// `read_only` cuts nothing (a look at a spool that another process may own). Blocking. Time: that of reading the journal once.
-std::expected<Recovered, Error> recover_journal(io::Proactor& proactor, const std::string& spool, bool read_only = false);
+/// Reads every journal segment of `spool`, cuts torn tails, passes over damage in the middle and
+/// reports it. Running it again changes nothing. `read_only` cuts nothing (a look at a spool that
+/// another process may own). Blocking. Time: that of reading the journal once.
+std::expected<Recovered, Error> recover_journal(io::Proactor& proactor, const std::string& spool,
+                                                bool read_only = false);
 
 }  // namespace sluice::spool

@@ -13,7 +13,8 @@
 
 namespace sluice::spool {
 
-/// A spool folder owned by this process: the engine's face of it. One per process; used by the shard that coordinates (shard 0).
+/// A spool folder owned by this process: the engine's face of it. One per process; used by the
+/// shard that coordinates (shard 0).
 ///   FOLDER/owner              locked while an engine runs; holds its pid
 ///   FOLDER/campaigns/*        one file a campaign, handed off by rename (campaign.h)
 ///   FOLDER/journal/*          segments of outcomes (journal.h)
@@ -21,7 +22,8 @@ class Spool {
  public:
   class Listener {
    public:
-    /// A campaign waits to be delivered: one that was there at start, or was handed off just now. Called once for each.
+    /// A campaign waits to be delivered: one that was there at start, or was handed off just now.
+    /// Called once for each.
     virtual void campaign_arrived(std::shared_ptr<const Campaign> campaign) = 0;
     /// A file of campaigns/ cannot be opened; it is left alone.
     virtual void campaign_unreadable(const std::string& path, const Error& error) = 0;
@@ -30,22 +32,28 @@ class Spool {
     ~Listener() = default;
   };
 
-  /// Creates the folders when missing, takes the lock (`locked` names the owner's pid), recovers the journal. Blocking.
-  static std::expected<std::unique_ptr<Spool>, Error> open(io::EventLoop& loop, const std::string& folder);
+  /// Creates the folders when missing, takes the lock (`locked` names the owner's pid), recovers
+  /// the journal. Blocking.
+  static std::expected<std::unique_ptr<Spool>, Error> open(io::EventLoop& loop,
+                                                           const std::string& folder);
   virtual ~Spool() = default;
 
   /// What recovery found; the caller may move its parts out.
   virtual Recovered& recovered() = 0;
   virtual const std::string& folder() const = 0;
 
-  /// Opens the campaigns there are and watches for new ones (noticed within milliseconds); also sweeps the temporary files of dead submitters.
+  /// Opens the campaigns there are and watches for new ones (noticed within milliseconds); also
+  /// sweeps the temporary files of dead submitters.
   virtual void start(Listener& listener) = 0;
-  /// Has everything that was there when start() was called been announced, and is no opening under way? ("until empty" asks.)
+  /// Has everything that was there when start() was called been announced, and is no opening under
+  /// way? ("until empty" asks.)
   virtual bool is_settled() const = 0;
 
-  /// Replaces the campaign's file by its summary, durably: the id stays known, the space is free. All fates must be durable. `done` comes from a later
-  /// turn; on an error (disk full) it is tried again every second, and `done` is not called before it succeeded.
-  virtual void finish(std::shared_ptr<const Campaign> campaign, const CampaignSummary& summary, std::function<void()> done) = 0;
+  /// Replaces the campaign's file by its summary, durably: the id stays known, the space is free.
+  /// All fates must be durable. `done` comes from a later turn; on an error (disk full) it is tried
+  /// again every second, and `done` is not called before it succeeded.
+  virtual void finish(std::shared_ptr<const Campaign> campaign, const CampaignSummary& summary,
+                      std::function<void()> done) = 0;
 
   /// Octets on disk of all campaigns announced and not finished.
   virtual uint64_t campaign_bytes() const = 0;

@@ -1,0 +1,48 @@
+#include "spool/outcome_record.h"
+
+#include <algorithm>
+#include <tuple>
+
+#include "io/check.h"
+
+namespace sluice::spool {
+namespace {
+
+RecordType type_of(bool is_first, bool is_last) {
+  if (is_first) return is_last ? RecordType::commit_full : RecordType::commit_first;
+  return is_last ? RecordType::commit_last : RecordType::commit_middle;
+}
+
+void put_outcome(SegmentWriter& writer, const Outcome& outcome, uint32_t step) {
+  writer.put_number(uint64_t{step} << 3 | static_cast<uint64_t>(outcome.kind));
+  writer.put_number(outcome.attempt);
+  if (outcome.kind != OutcomeKind::deferred) return;
+  const auto since_1970 =
+      std::chrono::floor<std::chrono::milliseconds>(outcome.next_attempt.time_since_epoch());
+  writer.put_number(static_cast<uint64_t>(std::max<int64_t>(since_1970.count(), 0)));
+}
+
+}  // namespace
+
+void encode_commit(SegmentWriter& writer, uint32_t number, std::span<Outcome> outcomes) {
+  CHECK(!outcomes.empty());
+  std::ranges::sort(outcomes, {}, [](const Outcome& o) {
+    return std::tuple(o.campaign, o.recipient, o.attempt);
+  });
+  for (size_t i = 0; i < outcomes.size();) {
+    const bool is_first = i == 0;
+    const uint64_t campaign = outcomes[i].campaign;
+    writer.begin_record();
+    writer.put_fixed(campaign);
+    uint32_t recipient = 0;
+    for (; i < outcomes.size() && outcomes[i].campaign == campaign &&
+           writer.payload_bytes() + outcome_bytes_max <= outcome_payload_bytes_max;
+         ++i) {
+      put_outcome(writer, outcomes[i], outcomes[i].recipient - recipient);
+      recipient = outcomes[i].recipient;
+    }
+    writer.end_record(type_of(is_first, i == outcomes.size()), number);
+  }
+}
+
+}  // namespace sluice::spool

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <span>
+
+#include "spool/journal.h"
+#include "spool/segment_writer.h"
+
+namespace sluice::spool {
+
+/// No record of a journal is longer, so that a reader's memory is bounded.
+inline constexpr size_t outcome_payload_bytes_max = 64 * 1024;
+/// What one outcome takes in a record at most.
+inline constexpr size_t outcome_bytes_max = 24;
+
+/// Writes one commit: `outcomes` in as few records as possible (FORMAT.md section 5). Sorts them by
+/// campaign and recipient.
+void encode_commit(SegmentWriter& writer, uint32_t number, std::span<Outcome> outcomes);
+
+/// Visits the outcomes of a record of a commit. False when it does not read as FORMAT.md says;
+/// those before the place were visited.
+template <class Visit>
+bool visit_outcomes(Bytes payload, Visit&& visit);
+
+}  // namespace sluice::spool
+
+#include "spool/little_endian.h"
+
+namespace sluice::spool {
+
+template <class Visit>
+bool visit_outcomes(Bytes payload, Visit&& visit) {
+  if (payload.size() < sizeof(uint64_t)) return false;
+  Outcome outcome;
+  outcome.campaign = load<uint64_t>(payload, 0);
+  payload = payload.subspan(sizeof(uint64_t));
+  uint64_t recipient = 0;
+  while (!payload.empty()) {
+    uint64_t tag, attempt, next_ms = 0;
+    if (!get_leb128(payload, tag) || !get_leb128(payload, attempt) || attempt > UINT16_MAX)
+      return false;
+    const uint64_t kind = tag & 7, step = tag >> 3;
+    if (kind > static_cast<uint64_t>(OutcomeKind::cancelled) || step > UINT32_MAX - recipient)
+      return false;
+    recipient += step;
+    if (kind == static_cast<uint64_t>(OutcomeKind::deferred) &&
+        (!get_leb128(payload, next_ms) || next_ms > INT64_MAX / 1'000'000))
+      return false;
+    outcome.recipient = static_cast<uint32_t>(recipient);
+    outcome.attempt = static_cast<uint16_t>(attempt);
+    outcome.kind = static_cast<OutcomeKind>(kind);
+    outcome.next_attempt = io::WallTime(std::chrono::milliseconds(static_cast<int64_t>(next_ms)));
+    visit(outcome);
+  }
+  return true;
+}
+
+}  // namespace sluice::spool
