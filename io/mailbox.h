@@ -47,7 +47,7 @@ class Mailbox {
   alignas(line_bytes) size_t head_seen_ =
       0;  // the sender's copy of head_: the line is shared only when it looks full
   alignas(line_bytes) size_t tail_seen_ = 0;  // the receiver's copy of tail_
-  std::array<T, capacity> slots_{};
+  alignas(line_bytes) std::array<T, capacity> slots_{};
 };
 
 }  // namespace sluice::io

@@ -39,6 +39,8 @@ class SlotPool {
   uint32_t size() const { return size_; }
   uint32_t slots_max() const { return slots_max_; }
 
+  /// Visits every object; the visitor may destroy the one it is given. Whether one that it creates
+  /// is visited is open.
   template <class Visitor>
   void for_each(Visitor&& visit);
 
@@ -78,8 +80,8 @@ T* SlotPool<T>::create(Arguments&&... arguments) {
     }
   }
   Slot& s = slot(free_);
+  free_ = s.next_free;  // before the constructor, which may create another
   T* made = new (s.storage) T(std::forward<Arguments>(arguments)...);
-  free_ = s.next_free;
   ++s.generation;
   ++size_;
   return made;
@@ -99,13 +101,14 @@ void SlotPool<T>::destroy(T* object_) {
 template <class T>
 SlotHandle SlotPool<T>::handle(const T* object_) const {
   const auto* s = reinterpret_cast<const Slot*>(object_);  // storage is the first member
-  CHECK(s->generation & 1);
+  CHECK(s->generation & 1);                                // else destroyed already
+  CHECK(&slot(s->index) == s);
   return {s->index, s->generation};
 }
 
 template <class T>
 T* SlotPool<T>::find(SlotHandle h) {
-  if (h.index / slab_slots >= slabs_.size()) return nullptr;
+  if (h.index >= slots_max_ || h.index / slab_slots >= slabs_.size()) return nullptr;
   Slot& s = slot(h.index);
   return s.generation == h.generation && (h.generation & 1) ? object(s) : nullptr;
 }

@@ -58,20 +58,21 @@ std::expected<SocketAddress, std::string> SocketAddress::parse(std::string_view 
     return std::unexpected(fmt::format("'{}': the port is missing", text));
   }
   SocketAddress address;
-  if (inet_pton(AF_INET, parts->host.c_str(), &address.storage_.v4.sin_addr) == 1) {
+  const std::string& host = parts->host;
+  const bool is_text = host.find('\0') == host.npos;
+  if (is_text && inet_pton(AF_INET, host.c_str(), &address.storage_.v4.sin_addr) == 1) {
     address.storage_.v4.sin_family = AF_INET;
     address.storage_.v4.sin_port = htons(port);
     return address;
   }
   address = {};
-  if (parts->bracketed &&
-      inet_pton(AF_INET6, parts->host.c_str(), &address.storage_.v6.sin6_addr) == 1) {
+  if (is_text && parts->bracketed &&
+      inet_pton(AF_INET6, host.c_str(), &address.storage_.v6.sin6_addr) == 1) {
     address.storage_.v6.sin6_family = AF_INET6;
     address.storage_.v6.sin6_port = htons(port);
     return address;
   }
-  return std::unexpected(
-      fmt::format("'{}': '{}' is not an IPv4 or IPv6 address", text, parts->host));
+  return std::unexpected(fmt::format("'{}': '{}' is not an IPv4 or IPv6 address", text, host));
 }
 
 SocketAddress SocketAddress::from_sockaddr(const sockaddr* address) {

@@ -33,7 +33,10 @@ void TimerWheel::arm(Timer& timer, Instant deadline) {
   }
   timer.wheel_ = this;
   ++armed_;
-  place(timer);
+  if (timer.tick_ <= current_)
+    push(overdue_, timer);
+  else
+    place(timer);
 }
 
 void TimerWheel::cancel(Timer& timer) {
@@ -87,9 +90,9 @@ TimerWheel::Place TimerWheel::first() const {
 }
 
 void TimerWheel::place(Timer& timer) {
-  if (timer.tick_ <= current_) return push(overdue_, timer);
-  const unsigned level =
-      (63u - static_cast<unsigned>(std::countl_zero(timer.tick_ ^ current_))) / slot_bits;
+  const uint64_t differing =
+      (timer.tick_ ^ current_) | 1;  // a cascade may bring a timer of this very tick
+  const unsigned level = (63u - static_cast<unsigned>(std::countl_zero(differing))) / slot_bits;
   const unsigned slot = static_cast<unsigned>(timer.tick_ >> (level * slot_bits)) % slots;
   push(wheel_[level * slots + slot], timer);
   occupied_[level] |= uint64_t{1} << slot;
