@@ -65,12 +65,13 @@ class DestinationSort {
   class SpilledCursor;
   class MemoryCursor;
   struct Record;
+  struct After;
 
   std::expected<void, int> add_record(const Record& record);
   size_t memory_used() const;
+  std::span<Item> items();
   void sort_run();
   std::expected<void, int> spill_run();
-  std::expected<void, int> advance_first();
   bool comes_before(size_t a, size_t b) const;
   bool is_dropped(const Record& record);
 

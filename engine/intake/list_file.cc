@@ -1,12 +1,22 @@
 #include "engine/intake/list_file.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstring>
 
 namespace sluice::engine::intake {
+
+ListError unreadable(const std::string& name, int error) {
+  const auto kind = error == ENOENT || error == ENOTDIR || error == EISDIR
+                        ? ListError::Kind::missing
+                    : error == EACCES || error == EPERM ? ListError::Kind::not_allowed
+                                                        : ListError::Kind::io;
+  return {kind, fmt::format("{}: cannot be read: {}", name, std::strerror(error))};
+}
 
 std::expected<ListFile, int> ListFile::open(const std::string& path) {
   if (path == "-") return ListFile(STDIN_FILENO, false);

@@ -1,12 +1,23 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <expected>
 #include <span>
 #include <string>
 #include <utility>
 
 namespace sluice::engine::intake {
+
+/// Why a list cannot be read or used, as the operator sees it: `list.csv:17: reason`.
+struct ListError {
+  enum class Kind : uint8_t { data, missing, not_allowed, io };
+  Kind kind = Kind::data;
+  std::string text;
+};
+
+/// That a file cannot be opened or read: `list.csv: cannot be read: No such file or directory`.
+ListError unreadable(const std::string& name, int error);
 
 /// A file that the operator named, outside the spool, read by blocking calls: the submitting
 /// process has nothing else to do.

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cstring>
 
 #include "engine/campaign_message.h"
@@ -58,14 +57,6 @@ std::string_view without_blanks(std::string_view text) {
   return text.substr(first, text.find_last_not_of(" \t") - first + 1);
 }
 
-ListError machine_error(const std::string& name, int error) {
-  const auto kind = error == ENOENT || error == ENOTDIR || error == EISDIR
-                        ? ListError::Kind::missing
-                    : error == EACCES || error == EPERM ? ListError::Kind::not_allowed
-                                                        : ListError::Kind::io;
-  return {kind, fmt::format("{}: cannot be read: {}", name, std::strerror(error))};
-}
-
 bool looks_like_json(const std::string& path, std::string_view start) {
   for (const std::string_view end : {".jsonl", ".ndjson", ".json"}) {
     if (ends_with_ignoring_case(path, end)) return true;
@@ -83,7 +74,7 @@ RecipientList::RecipientList(const std::string& path, ListFile file)
 std::expected<std::unique_ptr<RecipientList>, ListError> RecipientList::open(
     const std::string& path) {
   auto file = ListFile::open(path);
-  if (!file) return std::unexpected(machine_error(path, file.error()));
+  if (!file) return std::unexpected(unreadable(path, file.error()));
   std::unique_ptr<RecipientList> list(new RecipientList(path, std::move(*file)));
   if (auto done = list->read_header(); !done) return std::unexpected(std::move(done.error()));
   if (auto done = list->check_columns(); !done) return std::unexpected(std::move(done.error()));
@@ -161,7 +152,7 @@ std::expected<void, ListError> RecipientList::check_columns() {
 
 std::expected<void, ListError> RecipientList::fill() {
   const auto got = file_.read(reader_->buffer().space());
-  if (!got) return std::unexpected(machine_error(name_, got.error()));
+  if (!got) return std::unexpected(unreadable(name_, got.error()));
   if (*got == 0) reader_->buffer().finish();
   reader_->buffer().filled(*got);
   bytes_read_ += *got;

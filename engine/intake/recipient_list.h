@@ -14,13 +14,6 @@
 
 namespace sluice::engine::intake {
 
-/// Why a list cannot be read, as the operator sees it: `list.csv:17: reason`.
-struct ListError {
-  enum class Kind : uint8_t { data, missing, not_allowed, io };
-  Kind kind = Kind::data;
-  std::string text;
-};
-
 /// A row as the spool will hold it. Views are valid until the next call.
 struct ListEntry {
   std::string_view encoded;  // Recipient::encode()

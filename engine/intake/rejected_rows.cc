@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 namespace sluice::engine::intake {
@@ -29,6 +30,8 @@ std::expected<std::unique_ptr<RejectedRows>, int> RejectedRows::create(
   if (file == nullptr) return std::unexpected(errno);
   std::unique_ptr<RejectedRows> rows(new RejectedRows(path, file, !columns.empty()));
   std::string header = "reason";
+  // A list has each name once; this one may itself be of rejected rows.
+  while (std::ranges::find(columns, header) != columns.end()) header.insert(0, "new_");
   for (const std::string& column : columns) {
     header.push_back(',');
     put_quoted(header, column);
@@ -57,9 +60,8 @@ std::expected<void, int> RejectedRows::add(std::string_view reason, std::string_
   return {};
 }
 
-std::expected<void, int> RejectedRows::keep() {
+std::expected<void, int> RejectedRows::flush() {
   if (std::fflush(file_.get()) != 0) return std::unexpected(errno);
-  is_kept_ = true;
   return {};
 }
 

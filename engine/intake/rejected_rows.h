@@ -20,7 +20,8 @@ class RejectedRows {
   ~RejectedRows();
 
   std::expected<void, int> add(std::string_view reason, std::string_view row);
-  std::expected<void, int> keep();
+  std::expected<void, int> flush();
+  void keep() { is_kept_ = true; }
 
  private:
   struct Close {

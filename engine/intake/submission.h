@@ -106,13 +106,14 @@ class Submission {
   Done reject_row();
   Done compile();
   Done write_recipients();
-  Done write_recipient(const DestinationSort::Sorted& sorted);
+  Done write_recipient(const DestinationSort::Sorted& sorted, bool is_first_of_destination);
   Done commit();
-  Done still_wanted(const char* doing, uint64_t done) const;
+  Done still_wanted(const char* doing, uint64_t rows) const;
   std::expected<mail::Template, SubmissionFailure> compile_with(
       const std::vector<mail::ColumnStatistics>& statistics) const;
-  void keep_for_preview(const ListEntry& entry);
-  void make_preview(std::string_view entry, uint32_t number);
+  std::unexpected<SubmissionFailure> spill_failure(int error) const;
+  void note_destination(uint64_t recipients);
+  Preview preview_of(std::string_view entry, uint32_t number) const;
 
   SubmissionOptions options_;
   io::Proactor& proactor_;
@@ -126,8 +127,7 @@ class Submission {
   std::unique_ptr<RejectedRows> rejected_rows_;
   std::vector<std::string> row_errors_;
   uint64_t row_error_count_ = 0;
-  std::string destination_;  // the group being written
-  uint64_t destination_recipients_ = 0;
+  std::string destination_;                                  // the group being written
   std::unordered_map<std::string, size_t> wanted_previews_;  // by address: place in previews_
   std::vector<Preview> previews_;
 };
