@@ -9,8 +9,9 @@ namespace sluice::engine::smtp {
 namespace {
 
 constexpr size_t buffer_bytes_first = 512;
+// Whole lines with their LF, and a raw line up to where it is seen to be too long.
 constexpr size_t buffer_bytes_max =
-    ReplyParser::reply_bytes_max + ReplyParser::reply_line_bytes_max + 2;
+    ReplyParser::reply_bytes_max + 1 + ReplyParser::reply_line_bytes_max + 2;
 constexpr size_t garbage_shown_bytes_max = 256;
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
@@ -66,12 +67,11 @@ ReplyParser::Step ReplyParser::next(std::string_view& octets, Reply& out) {
     const void* const found = std::memchr(octets.data(), '\n', look_bytes);
     if (!found) {
       const std::string_view part = octets.substr(0, look_bytes);
-      if (partial_bytes + look_bytes == reply_line_bytes_max + 2) {
-        return garbage(
-            partial_bytes ? std::string_view(&buffer_[line_start_], partial_bytes) : part,
-            "a line of the reply is too long", out);
-      }
       append(part);
+      if (partial_bytes + look_bytes == reply_line_bytes_max + 2) {
+        return garbage({&buffer_[line_start_], partial_bytes + look_bytes},
+                       "a line of the reply is too long", out);
+      }
       octets = {};
       return Step::need_more;
     }
