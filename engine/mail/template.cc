@@ -1,0 +1,25 @@
+#include "engine/mail/template.h"
+
+#include "engine/mail/program.h"
+#include "io/check.h"
+
+namespace sluice::engine::mail {
+
+std::optional<Template> Template::decode(spool::Bytes bytes) {
+  auto program = Program::decode(bytes);
+  if (!program) return {};
+  return Template(std::make_shared<const Program>(std::move(*program)));
+}
+
+std::string Template::encode() const { return program_->encode(); }
+
+size_t Template::columns() const { return program_->columns; }
+
+bool Template::forbids_newline(size_t column) const {
+  CHECK(column < program_->columns);
+  return program_->newline_forbidden[column];
+}
+
+bool Template::has_8bit_literals() const { return program_->has_8bit_literals; }
+
+}  // namespace sluice::engine::mail
