@@ -35,11 +35,12 @@ std::string rotated_name(io::WallTime now) {
   return fmt::format("transactions-{}.jsonl", text);
 }
 
-/// How much of `lines` the file ends with already, `tail` being its end. Only our own beginning of
-/// a line matches: others' lines begin with another time, recipient or attempt.
+/// How much of `lines` the file ends with already, `tail` being its end. Only a beginning of ours
+/// can match: another's line begins with another time, recipient or attempt.
 size_t written_bytes(std::string_view tail, std::string_view lines) {
   for (size_t n = std::min(tail.size(), lines.size()); n > 0; --n) {
-    const bool is_line = n == tail.size() || tail[tail.size() - n - 1] == '\n';
+    const bool is_line =
+        lines.front() == '\n' || n == tail.size() || tail[tail.size() - n - 1] == '\n';
     if (is_line && tail.ends_with(lines.substr(0, n))) return n;
   }
   return 0;
@@ -65,6 +66,7 @@ class Log final : public TransactionLog {
   void open_file();
   void prepare();
   void write();
+  void written();
   void finish();
   void refused(int32_t error);
   void close(io::File file);
@@ -86,6 +88,7 @@ class Log final : public TransactionLog {
 
   LogLineWriter writer_;
   std::string pending_, writing_;
+  size_t written_ = 0;  // of writing_, by a write that failed behind it
   bool flushing_ = false, is_stalled_ = false, reopen_wanted_ = false;
   // The file may end within a line: a write failed after an unknown part of it, or the last
   // process was killed.
@@ -233,6 +236,7 @@ void Log::prepare() {
 void Log::size_done(io::Stat& op, const io::Completion& completion) {
   if (completion.result < 0) return refused(completion.result);
   tail_.resize(std::min<uint64_t>(op.size, writing_.size()));
+  written_ = 0;
   if (tail_.empty()) return write();
   read_.file = file_;
   read_.offset = op.size - tail_.size();
@@ -243,18 +247,18 @@ void Log::size_done(io::Stat& op, const io::Completion& completion) {
 void Log::read_done(io::Read&, const io::Completion& completion) {
   if (completion.result < 0) return refused(completion.result);
   tail_.resize(static_cast<size_t>(completion.result));
-  const size_t written = written_bytes(tail_, writing_);
-  if (written == 0 && !tail_.ends_with('\n')) writing_.insert(0, 1, '\n');
-  writing_.erase(0, written);
+  written_ = written_bytes(tail_, writing_);
+  if (written_ == 0 && !tail_.ends_with('\n') && !writing_.starts_with('\n'))
+    writing_.insert(0, 1, '\n');
   tail_ = {};
-  if (writing_.empty()) return finish();
+  if (written_ == writing_.size()) return written();
   write();
 }
 
 void Log::write() {
   write_.file = file_;
   write_.offset = io::Write::append_offset;
-  write_.bytes = std::as_bytes(std::span(writing_));
+  write_.bytes = std::as_bytes(std::span(writing_)).subspan(written_);
   proactor().submit(write_);
 }
 
@@ -263,8 +267,13 @@ void Log::write_done(io::Write&, const io::Completion& completion) {
     may_be_torn_ = true;
     return refused(completion.result);
   }
+  written();
+}
+
+void Log::written() {
   may_be_torn_ = false;
   writing_.clear();
+  written_ = 0;
   if (writing_.capacity() > buffer_bytes_kept) writing_.shrink_to_fit();
   finish();
 }
