@@ -180,6 +180,7 @@ void Coordinator::tally(const Tally& tally) {
     const uint32_t fates = of.delivered + of.failed + of.expired + of.cancelled + of.unreadable;
     CHECK(fates <= live.waiting);
     live.waiting -= fates;
+    if (fates > 0) totals_.last_fate = shard_.loop().now();
     if (live.waiting == 0 && fates > 0) finish(live);
   }
 }

@@ -23,6 +23,7 @@ struct Totals {
   uint64_t deferred = 0;   // tried and waiting for another attempt
   uint64_t deferrals = 0;  // attempts that ended so, in this run
   uint32_t sessions = 0;
+  io::Instant last_fate{};  // when the latest became durable, in this run
   uint64_t fates() const { return delivered + failed + expired + cancelled + unreadable; }
 };
 

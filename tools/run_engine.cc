@@ -21,7 +21,7 @@ class Narrator final : public engine::Coordinator::Observer {
 
   void watch(engine::Engine& engine) {
     engine_ = &engine;
-    began_ = last_fate_ = engine.loop().now();
+    began_ = engine.loop().now();
     arm();
   }
   void stop_watching() { engine_->loop().timers().cancel(timer_); }
@@ -33,7 +33,9 @@ class Narrator final : public engine::Coordinator::Observer {
     ::getrusage(RUSAGE_SELF, &usage);
     return {.totals = engine_->coordinator().totals(),
             .summary = summary_,
-            .seconds = std::chrono::duration<double>(last_fate_ - began_).count(),
+            .seconds = std::chrono::duration<double>(
+                           std::max(began_, engine_->coordinator().totals().last_fate) - began_)
+                           .count(),
             .spool_bytes_max = spool_bytes_max_,
             .memory_bytes_max = static_cast<uint64_t>(usage.ru_maxrss) * 1024,
             .campaigns_refused = engine_->coordinator().refused(),
@@ -79,12 +81,7 @@ class Narrator final : public engine::Coordinator::Observer {
   }
 
   void measure() {
-    const engine::Coordinator& coordinator = engine_->coordinator();
-    spool_bytes_max_ = std::max(spool_bytes_max_, coordinator.spool_bytes());
-    if (const uint64_t fates = coordinator.totals().fates(); fates != fates_) {
-      fates_ = fates;
-      last_fate_ = engine_->loop().now();
-    }
+    spool_bytes_max_ = std::max(spool_bytes_max_, engine_->coordinator().spool_bytes());
   }
 
   const RunOptions options_;
@@ -92,8 +89,8 @@ class Narrator final : public engine::Coordinator::Observer {
   engine::Engine* engine_ = nullptr;
   io::Timer timer_;
   std::optional<spool::CampaignSummary> summary_;
-  io::Instant began_{}, last_fate_{};
-  uint64_t spool_bytes_max_ = 0, fates_ = 0;
+  io::Instant began_{};
+  uint64_t spool_bytes_max_ = 0;
 };
 
 }  // namespace
