@@ -49,7 +49,8 @@ std::optional<uint16_t> Columns::find(std::string_view name) const {
 
 std::string Columns::explain_unknown(std::string_view name) const {
   std::string hint;
-  size_t best = std::max<size_t>(1, name.size() / 3) + 1;
+  // Two slips in a word of four: letters that changed places are two.
+  size_t best = 1 + (name.size() < 4 ? 1 : std::max<size_t>(2, name.size() / 3));
   std::string shown;
   for (size_t i = 0; i < names_.size(); ++i) {
     if (i < names_shown_max) shown += (i > 0 ? ", " : "") + names_[i];
@@ -65,7 +66,11 @@ std::string Columns::explain_unknown(std::string_view name) const {
 
 const ColumnStatistics& Columns::statistics(uint16_t column) const {
   CHECK(has_statistics());
-  if (column == address_column) return statistics_[email_];
+  if (column == address_column) {
+    static constexpr ColumnStatistics unknown{
+        .bytes_max = UINT32_MAX, .has_8bit = true, .has_newline = true};
+    return email_ < names_.size() ? statistics_[email_] : unknown;
+  }
   return statistics_[column < email_ ? column : column + size_t{1}];
 }
 

@@ -75,6 +75,7 @@ void FieldCompiler::compile(const HeaderField& field) {
   const bool has_tags = has_mustache(text);
   if (!has_tags && is_ascii(field.raw) && line_bytes_max(field.raw) <= wire_line_bytes_max) {
     builder_.wire(field.raw);
+    if (!field.raw.ends_with('\n')) builder_.wire("\r\n");
     return;
   }
   if (!is_utf8(text))

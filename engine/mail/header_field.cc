@@ -9,6 +9,9 @@
 namespace sluice::engine::mail {
 namespace {
 
+// No limit of RFC 5322, but a line must hold the name and something.
+constexpr size_t field_name_bytes_max = 76;
+
 bool is_blank(char c) { return c == ' ' || c == '\t'; }
 
 std::string_view trimmed(std::string_view text) {
@@ -20,7 +23,7 @@ std::string_view trimmed(std::string_view text) {
 // RFC 5322 section 2.2: printable US-ASCII but the colon. Empty when `line` is no field.
 std::string_view field_name(std::string_view line) {
   const auto name = line.substr(0, line.find(':'));
-  const bool valid = name.size() < line.size() &&
+  const bool valid = name.size() < line.size() && name.size() <= field_name_bytes_max &&
                      std::ranges::all_of(name, [](char c) { return c > ' ' && c <= '~'; });
   return valid ? name : std::string_view();
 }

@@ -182,7 +182,7 @@ void HeaderWriter::phrase(std::string_view text) {
   for (size_t at = 0; at < text.size(); at = blanks_end(text, word_end(text, at))) {
     longest = std::max(longest, word_end(text, at) - at);
   }
-  const bool encode = longest > word_bytes_max || text.find("=?") != text.npos ||
+  const bool encode = longest > word_bytes_max / 2 || text.find("=?") != text.npos ||
                       has_long_blanks(text) ||
                       std::ranges::any_of(text, [](char c) { return is_8bit(c) || c == '\t'; });
   if (encode) {

@@ -51,6 +51,11 @@ class Planner {
     } else {
       plan_other();
     }
+    // RFC 3030 would be needed for it; lines and octets are seen to, so it is one of the others by
+    // now.
+    if (part_.encoding_name == "binary" && plan_->sets_encoding.empty() && !part_.is_sealed) {
+      plan_->sets_encoding = plan_->has_8bit ? "8bit" : "7bit";
+    }
     return std::move(plan_);
   }
 
@@ -62,6 +67,9 @@ class Planner {
       plan_->parts.push_back(plan_part(part, columns_, source_));
       plan_->has_8bit = plan_->has_8bit || plan_->parts.back()->has_8bit;
     }
+    for (const auto text : part_.between) {
+      if (part_.is_sealed) check_lines(text, "within multipart/signed");
+    }
     // RFC 2045 section 6.4: a multipart is 8bit as soon as one of its parts is.
     if (plan_->has_8bit && part_.encoding_name == "7bit" && !part_.is_sealed)
       plan_->sets_encoding = "8bit";
@@ -69,14 +77,16 @@ class Planner {
 
   // Nothing in here can be changed, so nothing may need it.
   void check_sealed() {
-    if (part_.is_text() && has_mustache(decode(part_).text))
+    const auto header = part_.raw.substr(0, part_.raw.size() - part_.header.body.size());
+    if (has_mustache(header) || (part_.is_text() && has_mustache(decode(part_).text))) {
       fail("no tags in multipart/signed: they would break its signature");
-    check_lines("within multipart/signed");
+    }
+    check_lines(part_.raw, "within multipart/signed");
     plan_->has_8bit = !is_ascii(part_.raw);
   }
 
-  void check_lines(std::string_view where) {
-    if (const auto longest = line_bytes_max(part_.header.body); longest > wire_line_bytes_max) {
+  void check_lines(std::string_view text, std::string_view where) {
+    if (const auto longest = line_bytes_max(text); longest > wire_line_bytes_max) {
       fail(fmt::format("a line of {} octets {}; {} is the most that SMTP takes", longest, where,
                        wire_line_bytes_max));
     }
@@ -91,9 +101,9 @@ class Planner {
     if (line_bytes_max(body) <= wire_line_bytes_max) return;
     // RFC 2046 section 5.2.1 allows no encoding there.
     if (part_.content_type.value.starts_with("message/"))
-      return check_lines("within an attached message");
+      return check_lines(body, "within an attached message");
     if (part_.encoding == TransferEncoding::other)
-      return check_lines(fmt::format("in a part that is {}", part_.encoding_name));
+      return check_lines(body, fmt::format("in a part that is {}", part_.encoding_name));
     encode_base64(decode(part_).text);
   }
 
@@ -184,20 +194,21 @@ class Planner {
     plan_->form = Form::text;
     plan_->has_8bit = has_8bit;
     plan_->has_8bit_slots = shape.has_8bit_values;
-    const bool says_8bit = part_.encoding_name == "8bit";
-    if (has_8bit ? !says_8bit : part_.encoding_name == "binary")
-      plan_->sets_encoding = has_8bit ? "8bit" : "7bit";
+    if (has_8bit && part_.encoding_name != "8bit") plan_->sets_encoding = "8bit";
   }
 
   // The line of the source that `offset` of the plan's text came from.
   unsigned line_of(const DecodedText& decoded, size_t offset) const {
-    const auto newlines = std::ranges::count(std::string_view(plan_->text).substr(0, offset), '\n');
+    const auto before = std::string_view(plan_->text).substr(0, offset);
+    const auto newlines = std::ranges::count(before, '\n');
     const unsigned first = source_.line_of(part_.header.body);
-    if (part_.encoding == TransferEncoding::identity)
+    if (part_.encoding == TransferEncoding::identity) {
       return first + static_cast<unsigned>(newlines);
+    }
+    // Recoding moves octets about, but leaves lines what they are.
     size_t at = 0;
-    for (auto i = newlines; i > 0 && at != std::string::npos; --i)
-      at = decoded.text.find('\n', at) + 1;
+    for (auto i = newlines; i > 0; --i) at = decoded.text.find('\n', at) + 1;
+    at += before.size() - (before.rfind('\n') + 1);
     const auto next = std::ranges::upper_bound(decoded.lines, at, {}, &DecodedText::Line::offset);
     return first + (next == decoded.lines.begin() ? 0 : std::prev(next)->line);
   }

@@ -64,6 +64,8 @@ class TemplateCompiler {
 
   std::expected<Program, std::vector<TemplateError>> run() {
     auto text = source_.text();
+    // A byte order mark, as some editors put first.
+    if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
     // What mbox files put before each message.
     if (text.starts_with("From "))
       text.remove_prefix(std::min(text.find("\r\n"), text.size() - 2) + 2);
@@ -237,6 +239,10 @@ std::optional<TemplateError> check_octets(const TemplateInput& input) {
   const auto error = [&](unsigned line, std::string_view text) {
     return TemplateError{line, fmt::format("{}:{}: {}", input.path, line, text)};
   };
+  if (input.columns.size() >= columns_max) {
+    return TemplateError{0, fmt::format("the list has {} columns; {} is the most",
+                                        input.columns.size(), columns_max - 1)};
+  }
   if (input.message.empty()) return error(1, "the message is empty");
   if (input.message.size() > Template::message_bytes_max) {
     return error(1, fmt::format("the message has {} octets; {} is the most", input.message.size(),

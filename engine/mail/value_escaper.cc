@@ -191,13 +191,15 @@ size_t escaped_bytes(std::string_view value, Escape escape) {
   for (const char c : value) {
     const size_t width = html && !entity(c).empty() ? entity(c).size() : 1;
     if (quoted_printable) {
-      bytes += is_quoted_printable_literal(c) ? width : 3;
+      // A line end may make codes of the blank before it and of the dot behind.
+      const bool ends_line = c == '\n' || c == '\r';
+      bytes += ends_line ? 6 : is_quoted_printable_literal(c) ? width : 3;
     } else {
       bytes += width + (c == '\n' || c == '\r' || c == '.');
     }
   }
   if (quoted_printable && bytes > 0) {
-    bytes += 3 * (1 + bytes / (quoted_printable_line_bytes_max - 3));
+    bytes += 4 + 3 * (1 + bytes / (quoted_printable_line_bytes_max - 3));
   }
   return bytes;
 }

@@ -48,7 +48,7 @@ class ValueEscaper {
 /// Appends `value`, escaped for a piece of a header field or the sender (not a body escape).
 void escape_into(std::string& out, std::string_view value, Escape escape);
 
-/// Octets that `value` takes when escaped for a body; O(value).
+/// An upper bound, and near it, of the octets that `value` takes when escaped for a body; O(value).
 size_t escaped_bytes(std::string_view value, Escape escape);
 
 }  // namespace sluice::engine::mail
