@@ -58,8 +58,8 @@ std::string_view wrong_with_dot_string(std::string_view text) {
   if (text.front() == '.' || text.back() == '.') return "its local part begins or ends with a dot";
   if (text.find("..") != text.npos) return "two dots in a row";
   if (text.find('@') != text.npos) return "more than one @";
-  if (text.find(' ') != text.npos) return "a space in its local part";
   if (text.find_first_of("<>") != text.npos) return "only the address itself is wanted, without <>";
+  if (text.find(' ') != text.npos) return "a space in its local part";
   return "a character that must be quoted in its local part";
 }
 
