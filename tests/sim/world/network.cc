@@ -66,6 +66,7 @@ struct Network::Connection {
   uint64_t number = 0;
   std::string address;  // of the listener
   io::Duration latency{};
+  bool is_loopback = false;  // octets are there at once
   bool is_silent = false;
   End ends[2];
   std::deque<Segment> wire[2];
@@ -178,8 +179,11 @@ void Network::connect(SimulatedProactor& proactor, uint64_t id, io::Connect& op)
   if (op.local.port() == 0)
     set_port(op.local, ++next_port_ < 20000 ? next_port_ = 20000 : next_port_);
 
-  const io::Duration round_trip = world_.random().between(
-      microseconds(30), std::max<io::Duration>(latency_max, microseconds(30)));
+  const io::Duration round_trip =
+      is_loopback(op.remote)
+          ? io::Duration(microseconds(30))
+          : world_.random().between(microseconds(30),
+                                    std::max<io::Duration>(latency_max, microseconds(30)));
   const Reach reach = draw_reach(proactor, op.remote);
   const io::Instant give_up = world_.now() + connect_gives_up_after;
   const auto fail_later = [&](io::Duration when, int32_t error) {
@@ -219,6 +223,7 @@ void Network::establish(SimulatedProactor& proactor, uint64_t id, io::Instant gi
   connection->address = address;
   connection->latency =
       random.between(microseconds(10), std::max<io::Duration>(latency_max / 2, microseconds(10)));
+  connection->is_loopback = is_loopback(op->remote);
   for (auto& end : connection->ends) {
     end.outgoing_max = random.between(2048, 65536);
     end.incoming_max = random.between(2048, 65536);
@@ -339,7 +344,9 @@ void Network::pump(const ConnectionPointer& connection, int side) {
     const size_t used = to.incoming.size() + from.on_wire;
     const size_t window = used < to.incoming_max ? to.incoming_max - used : 0;
     size_t count = std::min(from.outgoing.size(), window);
-    if (count == 0) break;
+    // Slivers of window are not worth a segment (RFC 1122 section 4.2.3.4), or they never grow
+    // again.
+    if (count == 0 || (count < from.outgoing.size() && count < to.incoming_max / 4)) break;
     if (random.chance(0.3)) count = random.between(1, count);
     from.on_wire += count;
     transmit(connection, side, 'd', from.outgoing.substr(0, count));
@@ -355,7 +362,9 @@ void Network::transmit(const ConnectionPointer& connection, int side, char kind,
                        std::string bytes) {
   connection->wire[side].push_back({kind, std::move(bytes)});
   io::Duration takes =
-      connection->latency + world_.random().between(microseconds(0), microseconds(100));
+      connection->is_loopback
+          ? io::Duration(0)
+          : connection->latency + world_.random().between(microseconds(0), microseconds(100));
   if (world_.random().chance(world_.faults.segment_slow))
     takes += world_.random().between(io::Duration(0), world_.faults.segment_slow_max);
   io::Instant& when = connection->arrives_after[side];
