@@ -13,18 +13,10 @@
 
 #include "engine/nearest_name.h"
 #include "tools/check_command.h"
-#if __has_include("tools/log_command.h")
 #include "tools/log_command.h"
-#endif
-#if __has_include("tools/send_command.h")
 #include "tools/send_command.h"
-#endif
-#if __has_include("tools/serve_command.h")
 #include "tools/serve_command.h"
-#endif
-#if __has_include("tools/sink_command.h")
 #include "tools/sink_command.h"
-#endif
 
 namespace sluice::tools {
 namespace {
@@ -36,19 +28,11 @@ struct Command {
 };
 
 constexpr Command commands[] = {
-#if __has_include("tools/send_command.h")
     {"send", send_command, "hand a newsletter to a spool, or deliver it right here"},
-#endif
-#if __has_include("tools/serve_command.h")
     {"serve", serve_command, "run the engine; with --until-empty, until the spool is empty"},
-#endif
-#if __has_include("tools/log_command.h")
     {"log", log_command, "read the transaction log: what became of whom, when and why"},
-#endif
     {"check", check_command, "check a configuration: every mistake in one go"},
-#if __has_include("tools/sink_command.h")
     {"sink", sink_command, "a receiving test server, fast, with faults on demand"},
-#endif
 };
 
 constexpr std::string_view introduction =
