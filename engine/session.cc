@@ -68,6 +68,7 @@ void Session::received(io::Receive&, const io::Completion& completion) {
 void Session::sent(io::Send&, const io::Completion& completion) {
   if (state_ == State::closing) return close_when_idle();
   charge_phase();
+  sent_some_ = true;
   // A broken connection may still hold what the peer said before it broke: its receive tells.
   if (completion.result < 0 && !receive_.in_flight) return lost(std::strerror(-completion.result));
   after_event();
@@ -158,8 +159,14 @@ smtp::Stage Session::stage() const {
 }
 
 void Session::arm_deadline() {
+  // A whole reply, a new stage or octets that went out are progress; octets that came in are not, or
+  // a peer that sends one a second would be waited for without end.
+  const uint64_t replies = client_ ? client_->replies() : 0;
+  const bool progress = std::exchange(sent_some_, false) || replies != replies_ || stage() != phase_;
+  if (!progress && timer_.is_armed()) return;
+  replies_ = replies;
   phase_ = stage();
-  const io::Duration timeout = outlet_.route().policy.timeout[static_cast<size_t>(stage())];
+  const io::Duration timeout = outlet_.route().policy.timeout[static_cast<size_t>(phase_)];
   shard_.loop().timers().arm(timer_, shard_.loop().now() + timeout);
 }
 

@@ -87,7 +87,9 @@ class Session final : smtp::Client::Listener {
   bool settled_ = false;  // session_failed() was dealt with
   bool finishing_ = false;
   bool idles_ = false, looked_again_ = false, next_host_ = false;
+  bool sent_some_ = false;  // a send completed since the deadline was armed
   uint32_t transactions_ = 0;
+  uint64_t replies_ = 0;  // when the deadline was armed
   char* block_ = nullptr;
   io::Socket socket_;
   io::SocketAddress local_;

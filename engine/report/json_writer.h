@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -30,11 +31,19 @@ class JsonObject {
   }
   /// For a value that the caller appends itself.
   std::string& begin(std::string_view key) {
-    if (!is_first_) out_ += ',';
+    const size_t size = out_.size(), comma = is_first_ ? 0 : 1;
     is_first_ = false;
-    out_ += '"';
-    out_ += key;
-    out_ += "\":";
+    const size_t wanted = size + comma + key.size() + 3;
+    // libstdc++ 12 hands the grown capacity in as the size: what was asked for is returned instead.
+    out_.resize_and_overwrite(wanted, [&](char* begin, size_t) {
+      char* at = begin + size;
+      if (comma) *at++ = ',';
+      *at++ = '"';
+      at = std::copy(key.begin(), key.end(), at);
+      *at++ = '"';
+      *at = ':';
+      return wanted;
+    });
     return out_;
   }
 

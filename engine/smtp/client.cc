@@ -223,6 +223,7 @@ void Client::receive(std::span<const char> octets) {
     const ReplyParser::Step step = parser_.next(rest, reply);
     if (step == ReplyParser::Step::need_more) break;
     if (step == ReplyParser::Step::reply) {
+      ++replies_;
       take(reply);
     } else {
       end_session({.result = Result::transient,

@@ -115,6 +115,9 @@ class Client {
   /// QUIT was answered, or session_failed() called: close.
   bool is_closed() const { return phase_ == Phase::closed; }
 
+  /// Whole replies taken so far: what tells a peer that answers from one that only sends octets.
+  uint64_t replies() const { return replies_; }
+
   using Extensions = smtp::Extensions;
   const Extensions& extensions() const { return extensions_; }
 
@@ -160,6 +163,7 @@ class Client {
   bool has_ended_one_ = false;  // a transaction ended by the peer's word
   bool is_in_callbacks_ = false;
   uint8_t first_ = 0, open_ = 0;  // of exchanges_, a ring
+  uint64_t replies_ = 0;
   TransactionNumber offered_ = 0;
   std::array<Exchange, transactions_open_max> exchanges_;
 };
