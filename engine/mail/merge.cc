@@ -116,7 +116,7 @@ bool Merge::step() {
         next_ = instruction.a;
         if (!scratch_.empty()) return set(scratch_);
         break;
-      case Op::element: CHECK(!"an element outside of a field");
+      case Op::element: CHECK(false);  // Program::is_well_formed()
     }
   }
 }
@@ -138,7 +138,7 @@ void Merge::run_field(uint32_t begin, uint32_t end) {
         break;
       case Op::section:
       case Op::inverted: at = takes_branch(at) ? at + 1 : instruction.a; break;
-      default:           CHECK(!"neither element nor section in a field");
+      default:           CHECK(false);
     }
   }
   if (writer.is_empty() && code[begin].kind != 0) {
@@ -167,7 +167,7 @@ void Merge::run_text(uint32_t begin, uint32_t end, std::string& out) const {
         break;
       case Op::section:
       case Op::inverted: at = takes_branch(at) ? at + 1 : instruction.a; break;
-      default:           CHECK(!"a field or element within an element");
+      default:           CHECK(false);
     }
   }
 }

@@ -39,7 +39,9 @@ void SourceText::fail_outside(std::string_view where, std::string_view text) {
 }
 
 std::vector<TemplateError> SourceText::take_errors() {
-  std::ranges::stable_sort(errors_, {}, &TemplateError::line);
+  std::ranges::sort(errors_, {}, [](const TemplateError& error) {
+    return std::pair<unsigned, std::string_view>(error.line, error.text);
+  });
   const auto repeated = std::ranges::unique(errors_, {}, &TemplateError::text);
   errors_.erase(repeated.begin(), repeated.end());
   return std::move(errors_);

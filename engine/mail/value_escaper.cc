@@ -180,7 +180,7 @@ void escape_into(std::string& out, std::string_view value, Escape escape) {
       }
       return;
     }
-    default: CHECK(!"no escape of headers");
+    default: CHECK(!is_body_escape(escape));
   }
 }
 
