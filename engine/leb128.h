@@ -57,6 +57,8 @@ class Leb128Reader {
 
   bool failed() const { return failed_; }
   bool at_end() const { return rest_.empty(); }
+  /// What was not read yet.
+  std::string_view rest() const { return rest_; }
 
  private:
   std::string_view rest_;

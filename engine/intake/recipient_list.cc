@@ -188,19 +188,24 @@ RecipientList::Status RecipientList::next(ListEntry& entry) {
 /// From the fields of row_. False: row_.reason says why not.
 bool RecipientList::make_entry(ListEntry& entry) {
   const std::string_view written = without_blanks(row_.fields[email_column_]);
-  uint8_t octets = 0;
-  if (!check_value(email_column_, written, octets)) return false;
+  if (!is_good_value(email_column_, written, kinds_of(written))) return false;
   const auto parts = normalise_address(written, address_);
   if (!parts) {
     row_.reason = fmt::format("{} is not an address: {}", shown(written), parts.error());
     return false;
   }
-  octets |= kinds_of(address_);
+  uint8_t octets = kinds_of(address_);
+  statistics_[email_column_].has_8bit |= (octets & is_8bit) != 0;
 
   recipient_.fields.clear();
   for (size_t i = 0; i < row_.fields.size(); ++i) {
     if (i == email_column_) continue;
-    if (!check_value(i, row_.fields[i], octets)) return false;
+    const uint8_t kinds = kinds_of(row_.fields[i]);
+    if (!is_good_value(i, row_.fields[i], kinds)) return false;
+    octets |= kinds;
+    // The row may yet turn out bad: statistics may say too much, never too little.
+    statistics_[i].has_8bit |= (kinds & is_8bit) != 0;
+    statistics_[i].has_newline |= (kinds & is_newline) != 0;
     recipient_.fields.push_back(row_.fields[i]);
   }
   recipient_.address = address_;
@@ -227,21 +232,16 @@ bool RecipientList::make_entry(ListEntry& entry) {
   return true;
 }
 
-/// Also notes what the column's statistics are to know, though the row may yet turn out bad: they
-/// may say too much, never too little.
-bool RecipientList::check_value(size_t column, std::string_view value, uint8_t& octets) {
-  const uint8_t kinds = kinds_of(value);
-  octets |= kinds;
+/// False: row_.reason says why not. `kinds` are those of `value`.
+bool RecipientList::is_good_value(size_t column, std::string_view value, uint8_t kinds) {
   if ((kinds & (is_8bit | is_newline | is_nul)) == 0) return true;
   const auto wrong = [&](std::string_view reason) {
     row_.reason = fmt::format("column {}: {}", shown(columns_[column]), reason);
     return false;
   };
   if ((kinds & is_nul) != 0) return wrong("a NUL octet");
-  if ((kinds & is_8bit) != 0) {
-    if (!simdjson::validate_utf8(value.data(), value.size()))
-      return wrong("not UTF-8; convert the list, e.g. with iconv -f latin1 -t utf-8");
-    statistics_[column].has_8bit = true;
+  if ((kinds & is_8bit) != 0 && !simdjson::validate_utf8(value.data(), value.size())) {
+    return wrong("not UTF-8; convert the list, e.g. with iconv -f latin1 -t utf-8");
   }
   if ((kinds & is_newline) != 0) {
     const size_t field = column - (column > email_column_ ? 1 : 0);
@@ -249,7 +249,6 @@ bool RecipientList::check_value(size_t column, std::string_view value, uint8_t& 
     if (field < newline_forbidden_.size() && newline_forbidden_[field]) {
       return wrong("a line break, and the message uses it in a header");
     }
-    statistics_[column].has_newline = true;
   }
   return true;
 }

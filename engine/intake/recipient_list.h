@@ -60,7 +60,7 @@ class RecipientList {
   std::expected<void, ListError> check_columns();
   std::expected<void, ListError> fill();
   bool make_entry(ListEntry& entry);
-  bool check_value(size_t column, std::string_view value, uint8_t& octets);
+  bool is_good_value(size_t column, std::string_view value, uint8_t kinds);
   ListError at_row(ListError::Kind kind, std::string_view reason) const;
 
   std::string name_;
