@@ -37,7 +37,7 @@ Exit codes: 0 done, 64 usage, 66 there is no log, 74 I/O error, 78 configuration
 
 struct Arguments {
   LogQuestion question;
-  std::string config_path, folder;
+  std::string config_path, spool, folder;
   bool follow = false, json = false, history = false;
 };
 
@@ -64,6 +64,8 @@ void declare(CLI::App& app, Arguments& arguments) {
       ->excludes(follow)
       ->excludes(json);
   app.add_option("--log", arguments.folder, "The log's folder, instead of the configuration's")
+      ->type_name("DIR");
+  app.add_option("--spool", arguments.spool, "The log that `sluice send --spool DIR` wrote")
       ->type_name("DIR");
   app.add_option("--config", arguments.config_path,
                  "Configuration file; default: /etc/sluice/sluice.toml if it exists, else built-in "
@@ -209,8 +211,9 @@ int log_command(int argc, char** argv) {
     return EX_USAGE;
   }
   if (arguments.folder.empty()) {
-    const auto config = find_config(arguments.config_path);
+    auto config = find_config(arguments.config_path);
     if (!config) return EX_CONFIG;
+    use_spool(*config, arguments.spool);
     arguments.folder = config->log;
   }
   const auto paths = log_files(arguments.folder, filter->since());

@@ -51,7 +51,7 @@ A first tour, with nothing but this machine:
   sluice sink --listen 127.0.0.1:2525 &
   sluice send --message news.eml --recipients list.csv --from 'bounce+{{id}}@news.example' \
               --spool spool --deliver --next-hop 127.0.0.1:2525
-  sluice log --history --recipient ann@example.net
+  sluice log --spool spool --history --recipient ann@example.net
 
 Exit codes are those of sysexits.h: 0 done, 64 usage, 65 bad input data, 66 no input, 69 unavailable,
 73 cannot create, 74 I/O error, 75 try again later, 77 not allowed, 78 configuration.

@@ -1,0 +1,38 @@
+# Completion of sluice(1) for bash.
+
+_sluice() {
+  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]:-} words=''
+  COMPREPLY=()
+  if ((COMP_CWORD == 1)); then
+    mapfile -t COMPREPLY < <(compgen -W 'send serve log check sink --help --version' -- "$current")
+    return
+  fi
+  case $previous in
+    --message | --recipients | --suppress | --config)
+      compopt -o filenames 2>/dev/null
+      mapfile -t COMPREPLY < <(compgen -f -- "$current")
+      return
+      ;;
+    --spool | --log | --save)
+      compopt -o filenames 2>/dev/null
+      mapfile -t COMPREPLY < <(compgen -d -- "$current")
+      return
+      ;;
+    --event)
+      mapfile -t COMPREPLY < <(compgen -W 'accepted delivered deferred failed expired delayed held released cancelled in_doubt' -- "$current")
+      return
+      ;;
+    --from | --campaign | --next-hop | --unsubscribe | --preview | --recipient | --id | --destination | --since | --until | \
+      --listen | --count | --delay | --fault | --extensions | --hostname | --threads) return ;;
+  esac
+  case $command in
+    send) words='--help --message --recipients --from --campaign --spool --deliver --next-hop --suppress --unsubscribe --skip-invalid --preview --dry-run --quiet --config --json' ;;
+    serve) words='--help --until-empty --spool --next-hop --quiet --config' ;;
+    log) words='--help --recipient --id --campaign --destination --event --since --until --follow --json --history --log --spool --config' ;;
+    check) words='--help --defaults --describe --json --config' ;;
+    sink) words='--help --listen --count --save --delay --fault --extensions --hostname --threads --quiet --config --json' ;;
+  esac
+  mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
+}
+
+complete -F _sluice sluice
