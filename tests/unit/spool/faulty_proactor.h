@@ -30,7 +30,7 @@ class FaultyProactor final : public io::Proactor {
   }
   void cancel(io::Op& op) override { real_.cancel(op); }
   unsigned wait(io::Instant until, unsigned budget) override {
-    if (failed_.empty()) return real_.wait(until, budget);
+    if (failed_.empty()) return real_.wait(until == io::never ? until : until - skipped, budget);
     real_.wait(real_.now(), budget);
     const auto [op, result] = failed_.front();
     failed_.pop_front();

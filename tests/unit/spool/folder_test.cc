@@ -1,0 +1,318 @@
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "spool/campaign_name.h"
+#include "spool/spool.h"
+#include "tests/unit/spool/faulty_proactor.h"
+#include "tests/unit/spool/spool_test.h"
+
+namespace sluice::spool {
+namespace {
+
+struct Arrivals : Spool::Listener {
+  void campaign_arrived(std::shared_ptr<const Campaign> campaign) override {
+    campaigns.push_back(std::move(campaign));
+  }
+  void campaign_unreadable(const std::string& path, const Error& error) override {
+    unreadable.emplace_back(path, error.code);
+  }
+  std::vector<std::shared_ptr<const Campaign>> campaigns;
+  std::vector<std::pair<std::string, ErrorCode>> unreadable;
+};
+
+class SpoolFolderTest : public SpoolTest {
+ protected:
+  void SetUp() override {
+    SpoolTest::SetUp();
+    proactor_ = std::make_unique<FaultyProactor>(*ring_);
+    loop_ = std::make_unique<io::EventLoop>(*proactor_);
+  }
+  void TearDown() override {
+    arrivals_.campaigns.clear();
+    loop_.reset();
+    proactor_.reset();
+    SpoolTest::TearDown();
+  }
+  std::unique_ptr<Spool> open_spool() {
+    auto opened = Spool::open(*loop_, spool());
+    EXPECT_TRUE(opened) << opened.error().message;
+    return opened ? std::move(*opened) : nullptr;
+  }
+  bool turn_until(const std::function<bool()>& done) {
+    const io::Instant end = ring_->now() + std::chrono::seconds(20);
+    while (!done() && ring_->now() < end) loop_->turn(loop_->now() + std::chrono::milliseconds(5));
+    return done();
+  }
+  /// A ring of another process, as far as a submitter is concerned.
+  std::unique_ptr<io::Proactor> other_ring() {
+    return std::move(*io::open_uring({.entries = 64, .sockets_max = 16, .receive_buffers = 16}));
+  }
+
+  Arrivals arrivals_;
+  std::unique_ptr<FaultyProactor> proactor_;
+  std::unique_ptr<io::EventLoop> loop_;
+};
+
+const std::map<std::string, std::vector<std::string>> one_group = {{"a.example", {"ann", "abe"}}};
+
+TEST_F(SpoolFolderTest, is_made_for_its_owner_alone) {
+  const auto s = open_spool();
+  for (const char* part : {"", "/campaigns", "/journal"})
+    EXPECT_EQ(std::filesystem::status(spool() + part).permissions(),
+              std::filesystem::perms::owner_all);
+}
+
+TEST_F(SpoolFolderTest, has_one_owner_whose_pid_the_second_is_told) {
+  int ready[2], done[2];
+  ASSERT_EQ(::pipe(ready), 0);
+  ASSERT_EQ(::pipe(done), 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const auto ring = io::open_uring({.entries = 64, .sockets_max = 16, .receive_buffers = 16});
+    io::EventLoop loop(**ring);
+    const auto mine = Spool::open(loop, spool());
+    char byte = mine ? 'y' : 'n';
+    if (::write(ready[1], &byte, 1) != 1 || ::read(done[0], &byte, 1) != 1) ::_exit(2);
+    ::_exit(0);  // with the lock held, as a crash would
+  }
+  char byte = 0;
+  ASSERT_EQ(::read(ready[0], &byte, 1), 1);
+  ASSERT_EQ(byte, 'y');
+  const auto second = Spool::open(*loop_, spool());
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().code, ErrorCode::locked);
+  EXPECT_NE(second.error().message.find("process " + std::to_string(child)), std::string::npos)
+      << second.error().message;
+  ASSERT_EQ(::write(done[1], &byte, 1), 1);
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  EXPECT_TRUE(Spool::open(*loop_, spool()));
+  for (const int descriptor : {ready[0], ready[1], done[0], done[1]}) ::close(descriptor);
+}
+
+TEST_F(SpoolFolderTest, announces_what_is_there_and_what_comes_each_once) {
+  ASSERT_TRUE(hand_off(*ring_, "early", one_group));
+  auto s = open_spool();
+  EXPECT_FALSE(s->is_settled());
+  s->start(arrivals_);
+  ASSERT_TRUE(turn_until([&] { return s->is_settled(); }));
+  ASSERT_EQ(arrivals_.campaigns.size(), 1u);
+  EXPECT_EQ(arrivals_.campaigns[0]->info().id, "early");
+  const auto submitter = other_ring();
+  ASSERT_TRUE(hand_off(*submitter, "late", one_group));
+  ASSERT_TRUE(turn_until([&] { return arrivals_.campaigns.size() == 2; }));
+  EXPECT_EQ(arrivals_.campaigns[1]->info().id, "late");
+  EXPECT_EQ(s->campaign_bytes(), arrivals_.campaigns[0]->bytes() + arrivals_.campaigns[1]->bytes());
+  ASSERT_TRUE(hand_off(*submitter, "last", one_group));
+  ASSERT_TRUE(turn_until([&] { return arrivals_.campaigns.size() == 3 && s->is_settled(); }));
+  EXPECT_TRUE(arrivals_.unreadable.empty());
+}
+
+TEST_F(SpoolFolderTest, announces_without_a_watch_too) {
+  proactor_->fault = [](const io::Op& op) {
+    return op.kind == io::OpKind::watch_directory ? -ENOSPC : 0;
+  };
+  auto s = open_spool();
+  s->start(arrivals_);
+  ASSERT_TRUE(turn_until([&] { return s->is_settled(); }));
+  ASSERT_TRUE(hand_off(*other_ring(), "late", one_group));
+  ASSERT_TRUE(turn_until([&] { return arrivals_.campaigns.size() == 1; }));
+}
+
+TEST_F(SpoolFolderTest, leaves_an_unreadable_campaign_alone_and_goes_on) {
+  ASSERT_TRUE(hand_off(*ring_, "a", one_group));
+  ASSERT_TRUE(hand_off(*ring_, "b", one_group));
+  auto damaged = read_file(spool() + "/campaigns/a");
+  damaged[300] ^= std::byte{1};  // a block: found only when it is read
+  damaged[30] ^= std::byte{1};
+  write_file(spool() + "/campaigns/a", damaged);
+  auto s = open_spool();
+  s->start(arrivals_);
+  ASSERT_TRUE(turn_until([&] { return s->is_settled(); }));
+  ASSERT_EQ(arrivals_.campaigns.size(), 1u);
+  ASSERT_EQ(arrivals_.unreadable.size(), 1u);
+  EXPECT_EQ(arrivals_.unreadable[0], std::pair(spool() + "/campaigns/a", ErrorCode::damaged));
+  EXPECT_EQ(read_file(spool() + "/campaigns/a"), damaged);
+}
+
+TEST_F(SpoolFolderTest, sweeps_what_dead_submitters_left_and_nothing_of_the_living) {
+  std::filesystem::create_directories(spool() + "/campaigns");
+  write_file(spool() + "/campaigns/.hand-off-0123456789abcdef", octets("half"));
+  write_file(spool() + "/campaigns/.summary-x", octets("half"));
+  const auto submitter = other_ring();
+  auto living = CampaignWriter::create(*submitter, spool(), {.id = "living"});
+  ASSERT_TRUE(living);
+  auto s = open_spool();
+  s->start(arrivals_);
+  ASSERT_TRUE(turn_until([&] { return names("campaigns").size() == 1; }));
+  ASSERT_TRUE((*living)->begin_group("a.example"));
+  ASSERT_TRUE((*living)->add(octets("ann")));
+  ASSERT_TRUE((*living)->commit({}));
+  ASSERT_TRUE(turn_until([&] { return arrivals_.campaigns.size() == 1; }));
+}
+
+TEST_F(SpoolFolderTest, keeps_the_id_of_a_finished_campaign_and_is_nearly_empty) {
+  ASSERT_TRUE(hand_off(*ring_, "may",
+                       {{"a.example", std::vector<std::string>(5000, "someone@a.example")}}));
+  JournalWitness witness;
+  {
+    auto s = open_spool();
+    auto journal = Journal::create(*loop_, spool(), 0, s->recovered().next_sequence, {}, witness);
+    s->start(arrivals_);
+    ASSERT_TRUE(turn_until([&] { return arrivals_.campaigns.size() == 1; }));
+    const auto campaign = arrivals_.campaigns[0];
+    for (uint32_t i = 0; i < campaign->recipients(); ++i)
+      journal->append({.campaign = campaign->info().uid,
+                       .recipient = i,
+                       .attempt = 1,
+                       .kind = OutcomeKind::delivered});
+    journal->commit();
+    ASSERT_TRUE(turn_until([&] { return witness.committed == 5000; }));
+    bool done = false;
+    s->finish(campaign,
+              {.recipients = 5000,
+               .delivered = 4999,
+               .failed = 1,
+               .finished_at = at_ms(1'700'000'060'000)},
+              [&] { done = true; });
+    EXPECT_FALSE(done);
+    ASSERT_TRUE(turn_until([&] { return done; }));
+    journal->campaign_finished(campaign->info().uid);
+    ASSERT_TRUE(turn_until([&] { return names("journal").empty(); }));
+    EXPECT_EQ(s->campaign_bytes(), 0u);
+    EXPECT_EQ(names("campaigns"), std::vector<std::string>{"may"});
+    EXPECT_LE(std::filesystem::file_size(spool() + "/campaigns/may"), 256u);
+  }
+  const auto again = hand_off(*ring_, "may", one_group);
+  ASSERT_TRUE(again);
+  EXPECT_TRUE(again->was_known);
+  const auto opened = open(*ring_, spool() + "/campaigns/may");
+  ASSERT_TRUE(opened) << opened.error().message;
+  EXPECT_EQ(opened->campaign, nullptr);
+  EXPECT_EQ(opened->info.id, "may");
+  EXPECT_EQ(opened->summary.delivered, 4999u);
+  EXPECT_EQ(opened->summary.failed, 1u);
+  EXPECT_EQ(opened->summary.finished_at, at_ms(1'700'000'060'000));
+
+  arrivals_.campaigns.clear();
+  auto s = open_spool();
+  s->start(arrivals_);
+  ASSERT_TRUE(turn_until([&] { return s->is_settled(); }));
+  EXPECT_TRUE(arrivals_.campaigns.empty());
+}
+
+TEST_F(SpoolFolderTest, finishes_when_the_disk_has_room_again) {
+  ASSERT_TRUE(hand_off(*ring_, "may", one_group));
+  auto s = open_spool();
+  s->start(arrivals_);
+  ASSERT_TRUE(turn_until([&] { return arrivals_.campaigns.size() == 1; }));
+  const auto before = read_file(spool() + "/campaigns/may");
+  bool done = false;
+  for (const auto kind :
+       {io::OpKind::open, io::OpKind::write, io::OpKind::datasync, io::OpKind::rename}) {
+    proactor_->fault = [kind](const io::Op& op) { return op.kind == kind ? -ENOSPC : 0; };
+    if (kind == io::OpKind::open)
+      s->finish(arrivals_.campaigns[0], {.recipients = 2, .delivered = 2}, [&] { done = true; });
+    const unsigned count = proactor_->count(kind);
+    ASSERT_TRUE(turn_until([&] {
+      proactor_->skipped += std::chrono::milliseconds(300);
+      return proactor_->count(kind) >= count + 2;
+    }));
+    EXPECT_FALSE(done);
+    EXPECT_EQ(read_file(spool() + "/campaigns/may"), before);
+  }
+  proactor_->fault = [](const io::Op&) { return 0; };
+  ASSERT_TRUE(turn_until([&] {
+    proactor_->skipped += std::chrono::milliseconds(300);
+    return done;
+  }));
+  EXPECT_EQ(std::filesystem::file_size(spool() + "/campaigns/may"), 256u);
+}
+
+// A crash between the summary and the unlink of the last segment: the next start does the rest, and
+// keeps what is live.
+TEST_F(SpoolFolderTest, forgets_outcomes_of_campaigns_that_are_over) {
+  ASSERT_TRUE(hand_off(*ring_, "live", one_group, "", 1));
+  JournalWitness witness;
+  std::filesystem::create_directories(spool() + "/journal");
+  for (const uint64_t uid : {1, 2}) {
+    auto journal = Journal::create(*loop_, spool(), 0, uid, {}, witness);
+    journal->append(
+        {.campaign = uid, .recipient = 0, .attempt = 1, .kind = OutcomeKind::delivered});
+    journal->commit();
+    ASSERT_TRUE(turn_until([&] { return !journal->is_committing(); }));
+  }
+  ASSERT_EQ(names("journal").size(), 2u);
+  {
+    // What cannot be read may be campaign 2.
+    write_file(spool() + "/campaigns/broken", octets("?"));
+    const auto s = open_spool();
+    EXPECT_EQ(s->recovered().campaigns.size(), 2u);
+    EXPECT_EQ(names("journal").size(), 2u);
+  }
+  std::filesystem::remove(spool() + "/campaigns/broken");
+  const auto s = open_spool();
+  ASSERT_EQ(s->recovered().campaigns.size(), 1u);
+  EXPECT_TRUE(s->recovered().campaigns.contains(1));
+  EXPECT_EQ(s->recovered().segments.size(), 1u);
+  EXPECT_EQ(names("journal").size(), 1u);
+}
+
+TEST_F(SpoolFolderTest, has_nothing_in_flight_after_stop) {
+  auto s = open_spool();
+  s->start(arrivals_);
+  ASSERT_TRUE(turn_until([&] { return s->is_settled(); }));
+  s->stop();
+  ASSERT_TRUE(turn_until([&] { return proactor_->in_flight() == 0; }));
+  ASSERT_TRUE(hand_off(*other_ring(), "late", one_group));
+  for (int i = 0; i < 10; ++i) loop_->turn(loop_->now());
+  EXPECT_TRUE(arrivals_.campaigns.empty());
+}
+
+TEST_F(SpoolFolderTest, tells_a_submitter_how_much_room_it_wanted) {
+  int writes = 0;
+  proactor_->fault = [&](const io::Op& op) {
+    return op.kind == io::OpKind::write && ++writes == 2 ? -ENOSPC : 0;
+  };
+  const auto committed = hand_off(
+      *proactor_, "big", {{"a.example", std::vector<std::string>(100, std::string(30'000, 'x'))}});
+  ASSERT_FALSE(committed);
+  EXPECT_EQ(committed.error().code, ErrorCode::no_space);
+  EXPECT_NE(committed.error().message.find("needs more than 2."), std::string::npos)
+      << committed.error().message;
+  EXPECT_TRUE(names("campaigns").empty());
+}
+
+TEST_F(SpoolFolderTest, hands_nothing_over_when_any_operation_fails) {
+  for (const auto kind : {io::OpKind::make_directory, io::OpKind::open, io::OpKind::lock,
+                          io::OpKind::write, io::OpKind::datasync, io::OpKind::rename}) {
+    proactor_->fault = [kind](const io::Op& op) { return op.kind == kind ? -EIO : 0; };
+    const auto committed = hand_off(*proactor_, "never", one_group);
+    ASSERT_FALSE(committed);
+    EXPECT_EQ(committed.error().error, EIO);
+    if (!std::filesystem::exists(spool() + "/campaigns")) continue;
+    EXPECT_TRUE(names("campaigns").empty());
+  }
+}
+
+TEST_F(SpoolFolderTest, tells_a_read_only_disk_and_missing_rights_apart) {
+  for (const auto& [error, code, words] :
+       {std::tuple(EROFS, ErrorCode::not_allowed, "read-only"),
+        std::tuple(EACCES, ErrorCode::not_allowed, "permission denied"),
+        std::tuple(EDQUOT, ErrorCode::no_space, "quota")}) {
+    proactor_->fault = [error_ = error](const io::Op& op) {
+      return op.kind == io::OpKind::open ? -error_ : 0;
+    };
+    const auto committed = hand_off(*proactor_, "never", one_group);
+    ASSERT_FALSE(committed);
+    EXPECT_EQ(committed.error().code, code);
+    EXPECT_NE(committed.error().message.find(words), std::string::npos)
+        << committed.error().message;
+  }
+}
+
+}  // namespace
+}  // namespace sluice::spool

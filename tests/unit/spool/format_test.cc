@@ -1,0 +1,103 @@
+// Holds the code to spool/FORMAT.md section 6, octet for octet.
+
+#include <cstdio>
+#include <sstream>
+
+#include "spool/campaign_file.h"
+#include "spool/outcome_record.h"
+#include "tests/unit/spool/spool_test.h"
+
+namespace sluice::spool {
+namespace {
+
+/// The octets of the block of FORMAT.md that is marked with `name`: lines of `offset  octets
+/// remark`.
+std::vector<std::byte> example(const std::string& name) {
+  const std::string here = __FILE__;
+  const auto document = read_file(here.substr(0, here.rfind("tests/unit/")) + "spool/FORMAT.md");
+  std::istringstream lines(text(document));
+  std::vector<std::byte> found;
+  bool is_inside = false;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("```")) {
+      is_inside = line == "```" + name;
+      continue;
+    }
+    if (!is_inside) continue;
+    std::istringstream words(line);
+    std::string offset, word;
+    words >> offset;
+    EXPECT_EQ(std::stoul(offset, nullptr, 16), found.size()) << line;
+    for (int i = 0; i < 16 && words >> word && word.size() == 2; ++i)
+      found.push_back(std::byte(std::stoul(word, nullptr, 16)));
+  }
+  return found;
+}
+
+/// As in FORMAT.md, for whoever changes it.
+std::string dump(Bytes bytes) {
+  std::string out;
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    char text[16];
+    if (i % 16 == 0) std::snprintf(text, sizeof text, "%s%04zx ", i ? "\n" : "", i), out += text;
+    std::snprintf(text, sizeof text, " %02x", std::to_integer<unsigned>(bytes[i])), out += text;
+  }
+  return out + "\n";
+}
+
+constexpr uint64_t uid = 0xc0ffee0000000001;
+io::WallTime at_s(int64_t s) { return io::WallTime(std::chrono::seconds(s)); }
+
+TEST(Format, of_a_segment_is_as_the_document_says) {
+  std::vector<std::byte> out;
+  SegmentWriter writer(out, Salt::from(0x1122334455667788));
+  writer.file_header(FileKind::journal);
+  std::vector<Outcome> first{
+      {.campaign = uid, .recipient = 5, .attempt = 1, .kind = OutcomeKind::delivered},
+      {.campaign = uid, .recipient = 7, .attempt = 2, .next_attempt = at_s(1'700'000'000)}};
+  std::vector<Outcome> second{
+      {.campaign = uid, .recipient = 7, .attempt = 3, .kind = OutcomeKind::delivered}};
+  encode_commit(writer, 1, first);
+  encode_commit(writer, 2, second);
+  EXPECT_EQ(out, example("segment")) << dump(out);
+}
+
+class FormatTest : public SpoolTest {};
+
+/// Gives the salt that the document's example has.
+class GivenSalt final : public io::Proactor {
+ public:
+  explicit GivenSalt(io::Proactor& real) : real_(real) {}
+  void submit(io::Op& op) override { real_.submit(op); }
+  void cancel(io::Op& op) override { real_.cancel(op); }
+  unsigned wait(io::Instant until, unsigned budget) override { return real_.wait(until, budget); }
+  io::Instant now() const override { return real_.now(); }
+  io::WallTime wall() const override { return real_.wall(); }
+  uint64_t random() override { return 0x0807060504030201; }
+  void wake(io::Proactor& from) override { real_.wake(from); }
+  unsigned in_flight() const override { return real_.in_flight(); }
+
+ private:
+  io::Proactor& real_;
+};
+
+TEST_F(FormatTest, of_a_campaign_is_as_the_document_says) {
+  GivenSalt proactor(*ring_);
+  ASSERT_TRUE(hand_off(proactor, "may",
+                       {{"a.example", {"ann@a.example"}}, {"b.example", {"bob@b.example"}}},
+                       "Hello", uid));
+  const auto out = read_file(spool() + "/campaigns/may");
+  EXPECT_EQ(out, example("campaign")) << dump(out);
+}
+
+TEST(Format, of_a_summary_is_as_the_document_says) {
+  const auto out = encode_head(
+      {.salt = Salt::from(0x1817161514131211),
+       .info = {.id = "may", .uid = uid, .accepted_at = at_s(1'700'000'000)},
+       .summary = CampaignSummary{
+           .recipients = 2, .delivered = 1, .failed = 1, .finished_at = at_s(1'700'000'060)}});
+  EXPECT_EQ(out, example("summary")) << dump(out);
+}
+
+}  // namespace
+}  // namespace sluice::spool
