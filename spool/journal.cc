@@ -250,7 +250,7 @@ void SegmentJournal::failed(std::string_view what, int32_t result) {
 }
 
 void SegmentJournal::retry() {
-  if (is_committing_) return tell(reserve_refusal_);
+  if (is_committing_) return loop_.timers().arm(retry_timer_, loop_.now() + retry_interval);
   if (is_failing_) {
     is_failing_ = false;
     is_committing_ = true;

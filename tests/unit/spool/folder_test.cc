@@ -272,6 +272,18 @@ TEST_F(SpoolFolderTest, has_nothing_in_flight_after_stop) {
   EXPECT_TRUE(arrivals_.campaigns.empty());
 }
 
+TEST_F(SpoolFolderTest, of_another_user_is_refused_with_his_number) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can give a folder away";
+  std::filesystem::create_directory(spool());
+  ASSERT_EQ(::chown(spool().c_str(), 4711, 4711), 0);
+  for (const auto& message : {hand_off(*ring_, "a", one_group).error().message,
+                              Spool::open(*loop_, spool()).error().message})
+    EXPECT_NE(message.find("belongs to user 4711 (mode 0755), and this process runs as user 0"),
+              std::string::npos)
+        << message;
+  EXPECT_TRUE(std::filesystem::is_empty(spool()));
+}
+
 TEST_F(SpoolFolderTest, tells_a_submitter_how_much_room_it_wanted) {
   int writes = 0;
   proactor_->fault = [&](const io::Op& op) {

@@ -1,6 +1,7 @@
 // Holds the code to spool/FORMAT.md section 6, octet for octet.
 
-#include <cstdio>
+#include <fmt/format.h>
+
 #include <sstream>
 
 #include "spool/campaign_file.h"
@@ -28,7 +29,7 @@ std::vector<std::byte> example(const std::string& name) {
     std::string offset, word;
     words >> offset;
     EXPECT_EQ(std::stoul(offset, nullptr, 16), found.size()) << line;
-    for (int i = 0; i < 16 && words >> word && word.size() == 2; ++i)
+    for (int i = 0; i < 16 && words >> word; ++i)
       found.push_back(std::byte(std::stoul(word, nullptr, 16)));
   }
   return found;
@@ -38,9 +39,8 @@ std::vector<std::byte> example(const std::string& name) {
 std::string dump(Bytes bytes) {
   std::string out;
   for (size_t i = 0; i < bytes.size(); ++i) {
-    char text[16];
-    if (i % 16 == 0) std::snprintf(text, sizeof text, "%s%04zx ", i ? "\n" : "", i), out += text;
-    std::snprintf(text, sizeof text, " %02x", std::to_integer<unsigned>(bytes[i])), out += text;
+    if (i % 16 == 0) out += fmt::format("{}{:04x} ", i ? "\n" : "", i);
+    out += fmt::format(" {:02x}", std::to_integer<unsigned>(bytes[i]));
   }
   return out + "\n";
 }
