@@ -30,8 +30,8 @@ struct Verdict {
   uint16_t code = 0;        // the reply's, 0 when there was none
   EnhancedCode enhanced;    // the reply's; or ours when code is 0 and the refusal is our own
                             // (5.3.4, 5.6.3, 5.6.7)
-  std::string_view text;    // the whole reply, lines joined by '\n', without codes of its own
-                            // stripped; valid during the callback
+  std::string_view text;    // the whole reply, lines joined by '\n', codes included; valid
+                            // during the callback
   std::string_view reason;  // our words where no reply exists: "timed out", "connection closed by
                             // peer", "server does not offer SMTPUTF8"
 };
