@@ -22,7 +22,7 @@ class RowBuffer {
   static constexpr size_t capacity = 1024 * 1024;
   static constexpr size_t padding = 64;  // readable octets behind the last: what simdjson asks for
 
-  RowBuffer() : bytes_(std::make_unique<char[]>(capacity + padding)) {}
+  RowBuffer() : bytes_(std::make_unique_for_overwrite<char[]>(capacity + padding)) {}
 
   /// Where to read more to, never empty; what was handed out of the buffer before is invalid then.
   std::span<char> space();

@@ -81,6 +81,13 @@ bool is_campaign_id(std::string_view id) {
          simdjson::validate_utf8(id);
 }
 
+/// As the sort compares addresses.
+std::string folded(std::string_view address) {
+  std::string text(address);
+  for (char& c : text) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+  return text;
+}
+
 std::string scratch_folder() {
   const char* folder = std::getenv("TMPDIR");
   return folder != nullptr && *folder != '\0' ? folder : "/tmp";
@@ -233,7 +240,7 @@ Submission::Done Submission::read_rows() {
       if (auto done = sort_->add(entry.encoded, entry.address, entry.local_bytes); !done)
         return spill_failure(done.error());
       if (wanted_previews_.size() < options_.preview)
-        wanted_previews_.try_emplace(std::string(entry.address), wanted_previews_.size());
+        wanted_previews_.try_emplace(folded(entry.address), wanted_previews_.size());
       continue;
     }
     if (++row_error_count_ <= errors_shown_max) row_errors_.push_back(list_->error().text);
@@ -319,7 +326,7 @@ Submission::Done Submission::write_recipient(const DestinationSort::Sorted& sort
       return failure(done.error());
   }
   if (!wanted_previews_.empty()) {
-    const auto wanted = wanted_previews_.find(std::string(sorted.address));
+    const auto wanted = wanted_previews_.find(folded(sorted.address));
     if (wanted != wanted_previews_.end())
       previews_[wanted->second] = preview_of(sorted.entry, number);
   }

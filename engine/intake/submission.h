@@ -127,8 +127,9 @@ class Submission {
   std::unique_ptr<RejectedRows> rejected_rows_;
   std::vector<std::string> row_errors_;
   uint64_t row_error_count_ = 0;
-  std::string destination_;                                  // the group being written
-  std::unordered_map<std::string, size_t> wanted_previews_;  // by address: place in previews_
+  std::string destination_;  // the group being written
+  std::unordered_map<std::string, size_t>
+      wanted_previews_;  // by folded address: place in previews_
   std::vector<Preview> previews_;
 };
 
