@@ -228,15 +228,15 @@ void Coordinator::shard_stopped() {
 }
 
 void Coordinator::storage_news(const StorageNews& news) {
-  const bool had_problem = !storage_problems_.empty();
   if (news.problem.empty())
     storage_problems_.erase(news.shard);
   else
     storage_problems_[news.shard] = news.problem;
-  if (!storage_problems_.empty() && !news.problem.empty())
-    observer_.storage_changed(news.problem);
-  else if (had_problem && storage_problems_.empty())
-    observer_.storage_changed("");
+  // Shards that share a disk share its problems: each is told once.
+  const std::string now = storage_problems_.empty() ? "" : storage_problems_.begin()->second;
+  if (now.empty() == storage_problem_told_.empty()) return;
+  storage_problem_told_ = now;
+  observer_.storage_changed(now);
 }
 
 }  // namespace sluice::engine

@@ -92,7 +92,8 @@ class Coordinator final : spool::Spool::Listener {
   std::unordered_map<const Mailing*, Live> live_;
   std::vector<std::unique_ptr<Route>> routes_;
   std::map<unsigned, std::string> storage_problems_;  // by shard
-  std::vector<uint32_t> sessions_;                    // by shard
+  std::string storage_problem_told_;
+  std::vector<uint32_t> sessions_;  // by shard
   Totals totals_;
   io::Timer grace_;
   uint32_t refused_ = 0;

@@ -47,6 +47,7 @@ void Session::connected(io::Connect& op, const io::Completion& completion) {
   if (completion.result < 0) return lost(std::strerror(-completion.result));
   local_ = op.local;
   state_ = State::open;
+  broken_ = false;
   client_.emplace(shard_.hostname(), static_cast<smtp::Client::Listener&>(*this));
   receive_.socket = socket_;
   shard_.loop().proactor().submit(receive_);
@@ -69,9 +70,11 @@ void Session::sent(io::Send&, const io::Completion& completion) {
   if (state_ == State::closing) return close_when_idle();
   charge_phase();
   sent_some_ = true;
-  // A broken connection may still hold what the peer said before it broke: its receive tells.
-  if (completion.result < 0 && !receive_.in_flight) return lost(std::strerror(-completion.result));
-  after_event();
+  if (completion.result >= 0) return after_event();
+  if (!receive_.in_flight) return lost(std::strerror(-completion.result));
+  // The connection broke; its receive tells what the peer said before that, and then ends. Nothing
+  // more is produced: what is produced counts as sent.
+  broken_ = true;
 }
 
 bool Session::fill() {
@@ -82,8 +85,10 @@ bool Session::fill() {
       client_->quit();
       return offered;
     }
+    // One that an earlier host returned goes before a new one.
     auto held =
-        std::find_if(held_.begin(), held_.end(), [](const Held& h) { return !h.is_offered; });
+        std::ranges::find_if(held_, [](const Held& h) { return !h.is_offered && !h.is_free(); });
+    if (held == held_.end()) held = std::ranges::find_if(held_, &Held::is_free);
     CHECK(held != held_.end());
     if (held->is_free() && !outlet_.take(*held)) return offered;
     const Mailing& mailing = *held->mailing;
@@ -104,10 +109,13 @@ bool Session::fill() {
 }
 
 void Session::pump() {
-  if (send_.in_flight) return;
+  waits_for_buffer_ = false;
+  if (send_.in_flight || broken_) return;
   fill();
-  if (block_ == nullptr && (block_ = shard_.buffers().acquire()) == nullptr)
+  if (block_ == nullptr && (block_ = shard_.buffers().acquire()) == nullptr) {
+    waits_for_buffer_ = true;
     return shard_.wait_for_buffer(*this);
+  }
   size_t size = 0;
   while (SendBuffers::block_bytes - size >= smtp::Client::produce_bytes_min) {
     const size_t produced = client_->produce({block_ + size, SendBuffers::block_bytes - size});
@@ -127,6 +135,7 @@ void Session::pump() {
 void Session::after_event() {
   if (!client_->is_closed()) pump();
   if (client_->is_closed()) return close();
+  if (waits_for_buffer_) return shard_.loop().timers().cancel(timer_);  // our delay, not the peer's
   arm_deadline();
   if (client_->stage() == Stage::idle && !send_.in_flight && !std::exchange(idles_, true))
     outlet_.session_idles(*this);
@@ -144,6 +153,7 @@ void Session::resume() {
 
 void Session::finish() {
   finishing_ = true;
+  next_host_ = false;
   if (state_ == State::closing) return;
   if (state_ == State::connecting) return lost("stopping");
   client_->quit();
@@ -151,6 +161,7 @@ void Session::finish() {
 }
 
 void Session::abort(std::string_view reason) {
+  next_host_ = false;
   if (state_ != State::closing) lost(reason);
 }
 
@@ -159,10 +170,11 @@ smtp::Stage Session::stage() const {
 }
 
 void Session::arm_deadline() {
-  // A whole reply, a new stage or octets that went out are progress; octets that came in are not, or
-  // a peer that sends one a second would be waited for without end.
+  // A whole reply, a new stage or octets that went out are progress; octets that came in are not,
+  // or a peer that sends one a second would be waited for without end.
   const uint64_t replies = client_ ? client_->replies() : 0;
-  const bool progress = std::exchange(sent_some_, false) || replies != replies_ || stage() != phase_;
+  const bool progress =
+      std::exchange(sent_some_, false) || replies != replies_ || stage() != phase_;
   if (!progress && timer_.is_armed()) return;
   replies_ = replies;
   phase_ = stage();
@@ -245,7 +257,8 @@ void Session::ended() {
 }
 
 bool Session::has_next_host() const {
-  return !opened_ && host_ + 1u < outlet_.route().hosts.size() && !shard_.is_stopping();
+  return !opened_ && !finishing_ && host_ + 1u < outlet_.route().hosts.size() &&
+         !shard_.is_stopping();
 }
 
 Held* Session::of(smtp::TransactionNumber transaction) {

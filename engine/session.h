@@ -86,7 +86,8 @@ class Session final : smtp::Client::Listener {
   bool proven_ = false;   // the peer spoke its verdict on a recipient
   bool settled_ = false;  // session_failed() was dealt with
   bool finishing_ = false;
-  bool idles_ = false, looked_again_ = false, next_host_ = false;
+  bool idles_ = false, waits_for_buffer_ = false, broken_ = false, looked_again_ = false,
+       next_host_ = false;
   bool sent_some_ = false;  // a send completed since the deadline was armed
   uint32_t transactions_ = 0;
   uint64_t replies_ = 0;  // when the deadline was armed
