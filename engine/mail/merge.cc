@@ -183,7 +183,8 @@ uint64_t Merge::bytes_estimate() const {
     const auto octets = value(slot.column);
     if (octets.empty()) continue;
     const bool body = is_body_escape(slot.escape());
-    if (plain) {
+    // A long word of a header is encoded though it is plain.
+    if (plain && (body || octets.size() < 256)) {
       bytes += octets.size() + octets.size() / 16 + 6;
     } else {
       bytes += body ? escaped_bytes(octets, slot.escape()) : header_bytes_max(octets.size());
