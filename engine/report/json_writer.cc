@@ -2,6 +2,7 @@
 
 #include <array>
 #include <charconv>
+#include <cstring>
 
 #include "engine/report/utf8.h"
 
@@ -15,6 +16,18 @@ constexpr auto is_plain = [] {
   for (unsigned c = 0x20; c < 0x7f; ++c) plain[c] = c != '"' && c != '\\';
   return plain;
 }();
+
+/// Are eight octets all plain? Each test leaves the high bit of an octet it fails for; a borrow can
+/// only make the answer no where it were yes.
+bool are_plain(const char* eight) {
+  constexpr uint64_t ones = 0x0101010101010101, highs = 0x8080808080808080;
+  uint64_t v = 0;
+  std::memcpy(&v, eight, sizeof v);
+  const auto has_zero = [](uint64_t x) { return (x - ones) & ~x; };
+  const uint64_t below_space = v - ones * 0x20, quote = has_zero(v ^ ones * '"'),
+                 backslash = has_zero(v ^ ones * '\\'), del = v + ones;
+  return ((v | below_space | quote | backslash | del) & highs) == 0;
+}
 
 void append_control(std::string& out, char32_t code) {
   constexpr char digits[] = "0123456789abcdef";
@@ -48,6 +61,7 @@ void append_json_string(std::string& out, std::string_view text) {
   out += '"';
   while (true) {
     size_t run = 0;
+    while (run + 8 <= text.size() && are_plain(text.data() + run)) run += 8;
     while (run < text.size() && is_plain[static_cast<unsigned char>(text[run])]) ++run;
     out += text.substr(0, run);
     text.remove_prefix(run);
