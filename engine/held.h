@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -24,7 +23,6 @@ struct Held {
   std::string sender;
   smtp::TransactionNumber transaction = 0;
   bool is_offered = false;
-  std::array<uint32_t, smtp::stage_count> phases_us{};
 
   bool is_free() const { return mailing == nullptr; }
   /// Copies the entry in; false when it does not fit its campaign.

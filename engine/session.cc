@@ -94,7 +94,6 @@ bool Session::fill() {
     const Mailing& mailing = *held->mailing;
     held->merge.begin(mailing.content, held->recipient, held->item.number);
     held->merge.sender(held->sender);
-    held->phases_us = {};
     ++transactions_;
     held->is_offered = true;
     held->transaction = client_->offer({.sender = held->sender,
@@ -338,6 +337,7 @@ void Session::record(Held& held, const smtp::Verdict& verdict) {
   entry.text = verdict.text;
   entry.reason = verdict.reason;
   entry.phases_us = std::exchange(phases_us_, {});
+  entry.phases_us[static_cast<size_t>(Stage::idle)] = 0;  // no phase of this attempt
   shard_.fates().record(route, mailing, held.item, decision, entry);
 }
 
