@@ -9,6 +9,7 @@
 #include <fstream>
 #include <functional>
 #include <sstream>
+#include <tuple>
 #include <utility>
 
 #include "engine/config_section.h"
@@ -501,7 +502,9 @@ void Reader::read_dkim(const toml::table& domains) {
 
 std::expected<Config, std::vector<ConfigError>> Reader::result() && {
   if (errors_.empty()) return std::move(config_);
-  std::ranges::stable_sort(errors_, {}, &ConfigError::line);
+  std::ranges::sort(errors_, {}, [](const ConfigError& error) {
+    return std::tie(error.line, error.field, error.message);
+  });
   return std::unexpected(std::move(errors_));
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <tuple>
 
 #include "tools/terminal_text.h"
 
@@ -128,7 +129,9 @@ void LogHistory::add(const LogRecord& record) {
 
 std::string LogHistory::text(const Recipient& recipient) const {
   std::vector<LogRecord> records = recipient.records;
-  std::ranges::stable_sort(records, {}, &LogRecord::time);
+  std::ranges::sort(records, {}, [](const LogRecord& record) {
+    return std::tie(record.time, record.attempt, record.event);
+  });
   if (const auto accepted = accepted_.find(recipient.campaign); accepted != accepted_.end()) {
     records.insert(records.begin(), accepted->second);
     records.front().reason = "with " + count_text(accepted->second.recipients, "recipient");
