@@ -50,7 +50,9 @@ std::unexpected<Failure> failure(const spool::Error& error) {
     case spool::ErrorCode::damaged:
     case spool::ErrorCode::io:            break;
   }
-  return failure(Kind::io, error.message);
+  const bool is_no_folder =
+      error.error == ENOTDIR || error.error == ENOENT || error.error == EISDIR;
+  return failure(is_no_folder ? Kind::cannot_create : Kind::io, error.message);
 }
 
 std::unexpected<Failure> failure(const std::string& path, const char* what, int error) {
