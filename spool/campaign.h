@@ -39,8 +39,8 @@ struct CampaignSummary {
 
 /// Writes a campaign beside the spool's others and hands it over whole. Blocking; for the
 /// submitting process (which owns no spool lock). Until commit() returns nothing is visible to an
-/// engine; if the process dies, its temporary file is swept by the next engine. Memory: one block
-/// and a write buffer of 1 MiB.
+/// engine; if the process dies, its temporary file is swept by the next engine. Memory: a write
+/// buffer of 1 MiB, 16 octets a block, and the groups' names.
 class CampaignWriter {
  public:
   /// `spool` is created when it does not exist. An id that is already there is found here already
@@ -100,6 +100,7 @@ class Campaign {
   virtual BlockRef block(uint32_t index) const = 0;
   /// The block that holds `recipient`. O(log blocks).
   virtual uint32_t block_of(uint32_t recipient) const = 0;
+  /// Closed by the Spool (when the campaign is finished, or with the Spool), else by who opened it.
   virtual io::File file() const = 0;
   virtual const std::string& path() const = 0;
   virtual uint64_t bytes() const = 0;

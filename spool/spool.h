@@ -33,7 +33,7 @@ class Spool {
   };
 
   /// Creates the folders when missing, takes the lock (`locked` names the owner's pid), recovers
-  /// the journal. Blocking.
+  /// the journal and forgets what it says of campaigns that are over. Blocking.
   static std::expected<std::unique_ptr<Spool>, Error> open(io::EventLoop& loop,
                                                            const std::string& folder);
   virtual ~Spool() = default;
