@@ -2,7 +2,6 @@
 #include <sysexits.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -10,6 +9,7 @@
 #include <exception>
 #include <string_view>
 #include <system_error>
+#include <vector>
 
 #include "engine/nearest_name.h"
 #include "tools/check_command.h"
@@ -65,8 +65,8 @@ void print_overview(std::FILE* to) {
 }
 
 int unknown_command(std::string_view name) {
-  std::array<std::string_view, std::size(commands)> names;
-  std::ranges::transform(commands, names.begin(), &Command::name);
+  std::vector<std::string_view> names = {"--help", "--version"};
+  for (const Command& command : commands) names.push_back(command.name);
   const std::string_view near = engine::nearest_name(name, names);
   const std::string advice =
       near.empty() ? "see sluice --help" : fmt::format("did you mean {}?", near);
