@@ -150,10 +150,13 @@ bool JsonLinesReader::value_text(simdjson::ondemand::value& value, std::string_v
         text = is_true ? "true" : "";
         break;
       }
-      case simdjson::ondemand::json_type::null:
-        if (!value.is_null()) code = simdjson::INCORRECT_TYPE;
+      case simdjson::ondemand::json_type::null: {
+        bool is_null = false;
+        code = value.is_null().get(is_null);
+        if (code == simdjson::SUCCESS && !is_null) code = simdjson::N_ATOM_ERROR;
         text = {};
         break;
+      }
       default:
         row.reason = "a nested value; a merge field is a string, a number, true, false or null";
         return false;

@@ -93,6 +93,13 @@ TEST(JsonLinesReader, goes_on_behind_a_line_that_is_no_object) {
   EXPECT_EQ(said[9], "9:[e@f][2]");
 }
 
+TEST(JsonLinesReader, refuses_what_only_begins_like_a_value) {
+  EXPECT_THAT(read("{\"v\":ntrue}\n"), ElementsAre(HasSubstr("1:broken: 'v': no JSON object")));
+  EXPECT_THAT(read("{\"v\":1}\n{\"v\":nul}\n{\"v\":tru}\n{\"v\":1x}\n"),
+              ElementsAre("0:[v]", "1:[1]", HasSubstr("2:bad: 'v'"), HasSubstr("3:bad: 'v'"),
+                          HasSubstr("4:bad: 'v'")));
+}
+
 TEST(JsonLinesReader, tells_an_array_from_lines) {
   EXPECT_THAT(read("[{\"email\":\"a@b\"}]\n"), ElementsAre(HasSubstr("1:broken: a JSON array")));
 }
