@@ -32,18 +32,24 @@ std::expected<void, Error> look_at_owner(const std::string& spool) {
                         attributes.st_uid)});
 }
 
-std::expected<void, Error> make_folder(io::Proactor& proactor, const std::string& path,
-                                       const std::string& parent) {
+/// True when it was missing.
+std::expected<bool, Error> make_folder(io::Proactor& proactor, const std::string& path) {
   io::MakeDirectory make;
   make.path = path;
   const int32_t made = io::run(proactor, make);
-  if (made == -EEXIST) return {};
+  if (made == -EEXIST) return false;
   if (made < 0) return std::unexpected(disk_error("create the folder", path, made));
+  return true;
+}
+
+/// Also when the folders were there: who made them may have died before he could sync.
+std::expected<void, Error> sync_folder(io::Proactor& proactor, const std::string& path,
+                                       bool may_be_refused) {
   io::SyncDirectory sync;
-  sync.path = parent;
-  if (const int32_t synced = io::run(proactor, sync); synced < 0)
-    return std::unexpected(disk_error("sync the folder", parent, synced));
-  return {};
+  sync.path = path;
+  const int32_t synced = io::run(proactor, sync);
+  if (synced >= 0 || (may_be_refused && synced == -EACCES)) return {};
+  return std::unexpected(disk_error("sync the folder", path, synced));
 }
 
 }  // namespace
@@ -51,11 +57,13 @@ std::expected<void, Error> make_folder(io::Proactor& proactor, const std::string
 std::expected<void, Error> make_spool_folder(io::Proactor& proactor, const std::string& spool,
                                              std::initializer_list<std::string_view> parts) {
   if (auto owned = look_at_owner(spool); !owned) return owned;
-  if (auto made = make_folder(proactor, spool, parent_of(spool)); !made) return made;
+  const auto made = make_folder(proactor, spool);
+  if (!made) return std::unexpected(made.error());
   for (const std::string_view part : parts)
-    if (auto made = make_folder(proactor, spool + "/" + std::string(part), spool); !made)
-      return made;
-  return {};
+    if (auto done = make_folder(proactor, spool + "/" + std::string(part)); !done)
+      return std::unexpected(done.error());
+  if (auto synced = sync_folder(proactor, spool, false); !synced) return synced;
+  return sync_folder(proactor, parent_of(spool), !*made);
 }
 
 }  // namespace sluice::spool

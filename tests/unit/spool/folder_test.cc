@@ -64,6 +64,20 @@ TEST_F(SpoolFolderTest, is_made_for_its_owner_alone) {
               std::filesystem::perms::owner_all);
 }
 
+// Who made them may have died before he could sync, and what is handed off then must not go with
+// them.
+TEST_F(SpoolFolderTest, syncs_folders_that_others_made) {
+  std::filesystem::create_directories(spool() + "/campaigns");
+  std::vector<std::string> synced;
+  proactor_->fault = [&](const io::Op& op) {
+    if (op.kind == io::OpKind::sync_directory)
+      synced.push_back(static_cast<const io::SyncDirectory&>(op).path);
+    return 0;
+  };
+  ASSERT_TRUE(hand_off(*proactor_, "a", one_group));
+  EXPECT_EQ(synced, (std::vector<std::string>{spool(), folder_, spool() + "/campaigns"}));
+}
+
 TEST_F(SpoolFolderTest, has_one_owner_whose_pid_the_second_is_told) {
   int ready[2], done[2];
   ASSERT_EQ(::pipe(ready), 0);
