@@ -231,7 +231,7 @@ class Script {
 
   void advance() {
     if (pick(1)) {
-      now_ = std::clamp(wheel_.next(), now_, Instant(8'000'000'000'000'000'000ns));
+      now_ = std::max(now_, std::min(wheel_.next(), Instant(8'000'000'000'000'000'000ns)));
     } else if (const Duration time = some_time() / 100; never - now_ > time) {
       now_ += time;
     }
