@@ -13,7 +13,7 @@ class FaultyProactor final : public io::Proactor {
  public:
   explicit FaultyProactor(io::Proactor& real) : real_(real) {}
 
-  /// Asked for each operation: 0 lets it pass, else its result.
+  /// Asked for each operation: 0 lets it pass; else it is not done, and this is its result.
   std::function<int32_t(const io::Op&)> fault = [](const io::Op&) { return 0; };
   unsigned count(io::OpKind kind) const {
     const auto found = counts_.find(kind);

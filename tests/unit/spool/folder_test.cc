@@ -41,7 +41,7 @@ class SpoolFolderTest : public SpoolTest {
     return opened ? std::move(*opened) : nullptr;
   }
   bool turn_until(const std::function<bool()>& done) {
-    const io::Instant end = ring_->now() + std::chrono::seconds(20);
+    const io::Instant end = ring_->now() + std::chrono::seconds(45);
     while (!done() && ring_->now() < end) loop_->turn(loop_->now() + std::chrono::milliseconds(5));
     return done();
   }
