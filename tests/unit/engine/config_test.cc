@@ -255,7 +255,7 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"[engine\n", "t.toml:1: Error while parsing table header: expected ']', saw '\\n'"},
         Mistake{"[engine]\nshards = 1\nshards = 2\n",
                 "t.toml:3: Error while parsing key-value pair: cannot redefine existing integer "
-                "'engine.shards'"},
+                "'shards'"},
         Mistake{"hostname = \"x\"\n", "t.toml:1: hostname: unknown key; it belongs in [engine]"},
         Mistake{"engine = 1\n", "t.toml:1: engine: 1 is not a section; write [engine]"},
         Mistake{"[engine]\nhostnme = \"x\"\n",
