@@ -116,12 +116,18 @@ class MailServer::Session {
       return false;
     }
     const std::string line = input_.substr(0, end_of_line);
-    input_.erase(0, end_of_line + 2);
+    consume(end_of_line + 2);
+    talk_ += fmt::format("C: {}\n", line);
     const bool may_pipeline = is_extended_ && std::ranges::find(server_.extensions, "PIPELINING") !=
                                                   server_.extensions.end();
     if (!input_.empty() && !may_pipeline) violate("pipelines without being offered it: " + line);
     command(line);
     return true;
+  }
+
+  void consume(size_t octets) {
+    input_.erase(0, octets);
+    consumed_ += octets;
   }
 
   void command(const std::string& line) {
@@ -167,8 +173,10 @@ class MailServer::Session {
     const size_t end = is_empty ? 0 : input_.find("\r\n.\r\n");
     if (end == input_.npos) return false;
     const std::string content = is_empty ? "" : input_.substr(0, end + 2);
-    input_.erase(0, is_empty ? 3 : end + 5);
+    consume(is_empty ? 3 : end + 5);
+    talk_ += fmt::format("C: ({} octets) .\n", content.size());
     in_content_ = false;
+    dot_sent_ = server_.world_.network().sent_at(server_.proactor_, socket_, consumed_);
     inspect(content);
     if (recipients_.empty()) {
       if (!content.empty()) violate("content though no recipient stood");
@@ -220,19 +228,22 @@ class MailServer::Session {
 
   void do_answer(Phase phase, const Answer& answer, const std::function<void()>& on_success) {
     using Action = Answer::Action;
+    if (phase == Phase::block && answer.action != Action::drop && answer.action != Action::stall)
+      return;  // nobody awaits a word
     switch (answer.action) {
       case Action::drop: closes_when_sent_ = has_stopped_ = true; return;
       case Action::take_and_drop:
         if (phase == Phase::final_dot) keep(false);
         closes_when_sent_ = has_stopped_ = true;
         return;
-      case Action::stall:   has_stopped_ = true; return;
-      case Action::garbage: return say("\x01\xff this is not SMTP");
+      case Action::stall: has_stopped_ = true; return;
+      case Action::garbage:
+        if (phase == Phase::final_dot) forget_transaction();
+        return say("\x01\xff this is not SMTP");
       case Action::endless: has_stopped_ = true; return say_endlessly();
       case Action::reply:
       case Action::slow:    break;
     }
-    if (phase == Phase::block) return;
     const bool is_success = answer.reply[0] == '2' || answer.reply[0] == '3';
     const bool is_slow = answer.action == Action::slow;
     if (is_success && on_success) on_success();
@@ -249,11 +260,19 @@ class MailServer::Session {
   }
 
   void keep(bool is_answered, size_t reply_bytes = 0) {
-    Delivery delivery{*sender_, recipients_, content_, server_.world_.now(),
-                      number_,  is_answered, {}};
+    Network& network = server_.world_.network();
+    Delivery delivery{.sender = *sender_,
+                      .recipients = recipients_,
+                      .content = content_,
+                      .dot_sent = dot_sent_,
+                      .time = server_.world_.now(),
+                      .session = number_,
+                      .session_began = began_,
+                      .is_answered = is_answered,
+                      .reply = {}};
     if (is_answered)
-      delivery.reply = server_.world_.network().mark(server_.proactor_, socket_,
-                                                     octets_sent_ + output_.size() + reply_bytes);
+      delivery.reply =
+          network.mark(server_.proactor_, socket_, octets_sent_ + output_.size() + reply_bytes);
     server_.world_.note("taken", number_, server_.deliveries_.size());
     server_.deliveries_.push_back(std::move(delivery));
   }
@@ -264,7 +283,10 @@ class MailServer::Session {
     content_.clear();
   }
 
-  void say(std::string_view reply) { output_ += on_the_wire(reply); }
+  void say(std::string_view reply) {
+    talk_ += fmt::format("S: {}\n", reply);
+    output_ += on_the_wire(reply);
+  }
 
   void say_slowly(const std::string& octets) {
     is_busy_ = true;
@@ -294,17 +316,23 @@ class MailServer::Session {
   }
 
   void violate(std::string what) {
-    server_.violations_.push_back(fmt::format("session {}: {}", number_, what));
+    constexpr size_t shown_bytes = 1200;
+    const size_t from = talk_.size() > shown_bytes ? talk_.size() - shown_bytes : 0;
+    server_.violations_.push_back(
+        fmt::format("session {}: {}\n{}", number_, what, talk_.substr(from)));
   }
 
   MailServer& server_;
   const uint64_t number_;
+  const io::Instant began_ = server_.world_.now();
   const io::Socket socket_;
   io::Receive receive_;
   io::Send send_;
   io::CloseSocket close_;
   std::string input_, output_, sending_;
-  uint64_t octets_sent_ = 0;
+  std::string talk_;  // for violations
+  uint64_t octets_sent_ = 0, consumed_ = 0;
+  io::Instant dot_sent_;
   bool is_busy_ = false;      // an answer is being waited for; commands behind it wait too
   bool has_stopped_ = false;  // reads no further commands
   bool is_closing_ = false, closes_when_sent_ = false;

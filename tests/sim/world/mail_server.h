@@ -35,9 +35,11 @@ struct Answer {
 struct Delivery {
   std::string sender;
   std::vector<std::string> recipients;
-  std::string content;  // CRLF lines as they were before dot-stuffing
-  io::Instant time;     // of the decision
+  std::string content;   // CRLF lines as they were before dot-stuffing
+  io::Instant dot_sent;  // when the client handed the final dot to its kernel
+  io::Instant time;      // of the decision
   uint64_t session = 0;
+  io::Instant session_began;
   bool is_answered = false;  // 250 was said (or is being said)
   Network::ReadMark reply;   // read: the client's application was given the 250
 };

@@ -59,7 +59,9 @@ struct Network::Connection {
     size_t outgoing_max = 0, incoming_max = 0, on_wire = 0;
     uint64_t receive_id = 0, send_id = 0;  // operations that wait, 0: none
     size_t send_taken = 0;
-    uint64_t read = 0;  // octets handed to the application
+    uint64_t read = 0;                      // octets handed to the application
+    uint64_t taken = 0;                     // octets of all Sends so far
+    std::map<uint64_t, io::Instant> sends;  // octets up to the end of each Send -> when it was made
     bool has_left = false, has_sent_fin = false, has_got_fin = false, has_told_error = false;
     int error = 0;
   };
@@ -99,6 +101,16 @@ Network::ReadMark Network::mark(const SimulatedProactor& proactor, io::Socket so
   mark.side_ = found->second.side;
   mark.octets_ = octets_sent;
   return mark;
+}
+
+io::Instant Network::sent_at(const SimulatedProactor& proactor, io::Socket socket,
+                             uint64_t octets) const {
+  const auto found = sockets_.find({proactor.number(), socket.index});
+  CHECK(found != sockets_.end() && found->second.connection);
+  const auto& sends = found->second.connection->ends[1 - found->second.side].sends;
+  const auto send = sends.lower_bound(octets);
+  CHECK(send != sends.end());
+  return send->second;
 }
 
 bool Network::is_peer_open(const SimulatedProactor& proactor, io::Socket socket) const {
@@ -321,6 +333,7 @@ void Network::send(SimulatedProactor& proactor, uint64_t id, io::Send& op) {
     return proactor.complete(id, std::exchange(end.has_told_error, true) ? -EPIPE : -end.error);
   end.send_id = id;
   end.send_taken = 0;
+  end.sends.emplace(end.taken + op.bytes.size(), world_.now());
   pump(entry->connection, entry->side);
 }
 
@@ -337,6 +350,7 @@ void Network::pump(const ConnectionPointer& connection, int side) {
           std::min(op.bytes.size() - from.send_taken,
                    from.outgoing_max - std::min(from.outgoing_max, from.outgoing.size()));
       from.outgoing.append(reinterpret_cast<const char*>(op.bytes.data()) + from.send_taken, count);
+      from.taken += count;
       from.send_taken += count;
       if (from.send_taken == op.bytes.size())
         from.owner->complete(std::exchange(from.send_id, 0), static_cast<int32_t>(op.bytes.size()));

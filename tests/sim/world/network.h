@@ -38,6 +38,9 @@ class Network {
   /// given all before it.
   class ReadMark;
   ReadMark mark(const SimulatedProactor& proactor, io::Socket socket, uint64_t octets_sent) const;
+  /// When the application at the other end sent the last of the first `octets` octets that came
+  /// from it.
+  io::Instant sent_at(const SimulatedProactor& proactor, io::Socket socket, uint64_t octets) const;
   /// Has the application at the other end neither closed nor lost the connection?
   bool is_peer_open(const SimulatedProactor& proactor, io::Socket socket) const;
 

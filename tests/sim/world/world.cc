@@ -109,6 +109,7 @@ void World::end(Process& process, bool power_lost) {
 
 void World::kill(Process& process) {
   note("kill", process.number());
+  if (before_crash) before_crash();
   if (process.is_ours()) ++crashes_;
   end(process, false);
   disk_.end_process(process.number());
@@ -116,6 +117,7 @@ void World::kill(Process& process) {
 
 void World::lose_power() {
   note("lose_power");
+  if (before_crash) before_crash();
   ++crashes_;
   for (const auto& process : processes_)
     if (process->is_ours() && process->is_alive()) end(*process, true);

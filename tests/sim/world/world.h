@@ -70,12 +70,15 @@ class World {
   /// The process that is about to do operation number `operation` (from 1) of all that ours do is
   /// killed, or the power goes.
   void crash_at(uint64_t operation, Crash kind);
+  /// Called as a kill or a loss of power begins: a last look at what may be lost.
+  std::function<void()> before_crash;
   uint64_t operations() const { return operations_; }
   unsigned crashes() const { return crashes_; }
 
   FaultPlan faults;
   Random& random() { return random_; }
   Disk& disk() { return disk_; }
+  const Disk& disk() const { return disk_; }
   Network& network() { return network_; }
   Trace& trace() { return trace_; }
   void note(std::string_view what, uint64_t a = 0, uint64_t b = 0, int64_t result = 0) {

@@ -1,0 +1,439 @@
+#include "tests/sim/delivery_run.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "engine/campaign_message.h"
+#include "engine/mail/template.h"
+#include "engine/recipient.h"
+#include "io/check.h"
+#include "spool/recovery.h"
+
+namespace sluice::sim {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+namespace {
+
+const std::string spool_folder = "/spool";
+
+constexpr std::string_view message =
+    "From: News <news@client.test>\n"
+    "To: {{name}} <{{email}}>\n"
+    "Subject: For {{name}}\n"
+    "\n"
+    "Hello {{name}},\n"
+    ".a line with a dot\n"
+    "..and one with two\n"
+    "{{name}}\n";
+
+std::string body(const std::string& name) {
+  return fmt::format("\r\n\r\nHello {},\r\n.a line with a dot\r\n..and one with two\r\n{}\r\n",
+                     name, name);
+}
+
+std::string campaign_id(unsigned index) { return fmt::format("campaign-{}", index); }
+uint64_t campaign_uid(unsigned index) { return index + 1; }
+
+engine::Config configure(const DeliverySetup& setup) {
+  std::string toml = fmt::format(
+      "[engine]\nhostname = \"mta.client.test\"\nspool = \"{}\"\nlog = \"/log\"\nshards = {}\n"
+      "[destination.\"*\"]\nsessions_max = {}\nmessages_per_session_max = 20\ntls = \"none\"\n"
+      "[destination.\"*\".retry]\nfirst = \"20s\"\nceiling = \"10m\"\n",
+      spool_folder, setup.shards, setup.sessions_max);
+  for (unsigned i = 0; i < setup.servers; ++i)
+    toml += fmt::format("[destination.\"d{}.test\"]\nnext_hop = [\"192.0.2.{}:25\"]\n", i, i + 1);
+  auto config = engine::Config::parse(toml, "sim.toml");
+  if (!config)
+    for (const auto& error : config.error()) fmt::print(stderr, "{}\n", error.text);
+  CHECK(config);
+  return std::move(*config);
+}
+
+}  // namespace
+
+DeliveryRun::DeliveryRun(const DeliverySetup& setup)
+    : world(setup.seed), setup_(setup), config_(configure(setup)) {
+  world.before_crash = [this] { read_log(); };
+  for (unsigned i = 0; i < setup.servers; ++i) {
+    addresses_.push_back(*io::SocketAddress::parse(fmt::format("192.0.2.{}:25", i + 1)));
+    servers.push_back(std::make_unique<MailServer>(world, addresses_.back()));
+    servers.back()->script = [this](Phase phase, std::string_view) { return rough_answer(phase); };
+  }
+  for (unsigned c = 0; c < setup.campaigns; ++c)
+    for (uint32_t i = 0; i < setup.recipients; ++i) {
+      // In the order of the campaign's file: by destination.
+      const auto server = static_cast<unsigned>(uint64_t{i} * setup.servers / setup.recipients);
+      const std::string recipient = fmt::format("c{}-r{}@d{}.test", c, i, server);
+      expected_[recipient] = {c, i, fmt::format("Name{}of{}", i, c)};
+      of_[campaign_uid(c)].push_back(recipient);
+    }
+}
+
+DeliveryRun::~DeliveryRun() {
+  world.before_crash = nullptr;
+  if (engine_ && engine_->is_alive()) engine_->kill();
+}
+
+// --- What happens ---
+
+namespace {
+
+std::expected<spool::CampaignWriter::Committed, spool::Error> submit(
+    io::Proactor& proactor, unsigned index, const std::vector<std::string>& recipients,
+    const std::function<std::string(const std::string&)>& name_of) {
+  auto compiled =
+      engine::mail::Template::compile({.message = message,
+                                       .path = "news.eml",
+                                       .columns = {"email", "name"},
+                                       .statistics = {{.bytes_max = 40}, {.bytes_max = 40}},
+                                       .sender = "bounce+{{name}}@client.test",
+                                       .message_id_domain = "client.test",
+                                       .campaign_uid = campaign_uid(index),
+                                       .date = proactor.wall()});
+  CHECK(compiled);
+  const std::string content = compiled->encode();
+  const engine::CampaignMessage stored{.sender = "bounce+{{name}}@client.test",
+                                       .message_id_domain = "client.test",
+                                       .columns = {"email", "name"},
+                                       .content = std::as_bytes(std::span(content))};
+  auto writer = spool::CampaignWriter::create(
+      proactor, spool_folder,
+      {.id = campaign_id(index), .uid = campaign_uid(index), .accepted_at = proactor.wall()});
+  if (!writer) return std::unexpected(writer.error());
+  std::string group;
+  for (const std::string& address : recipients) {
+    const std::string domain = address.substr(address.find('@') + 1);
+    if (std::exchange(group, domain) != domain)
+      if (auto begun = (*writer)->begin_group(domain); !begun)
+        return std::unexpected(begun.error());
+    const std::string name = name_of(address);
+    engine::Recipient recipient;
+    recipient.address = address;
+    recipient.fields = {name};
+    std::string entry;
+    recipient.encode(entry);
+    if (auto added = (*writer)->add(std::as_bytes(std::span(entry))); !added)
+      return std::unexpected(added.error());
+  }
+  const std::string encoded = stored.encode();
+  return (*writer)->commit(std::as_bytes(std::span(encoded)));
+}
+
+}  // namespace
+
+bool DeliveryRun::hand_off(unsigned index) {
+  const auto name_of = [this](const std::string& recipient) {
+    return expected_.at(recipient).name;
+  };
+  for (unsigned attempt = 0; attempt < 20; ++attempt) {
+    Process& process = world.start();
+    const bool is_done =
+        submit(process.proactor(), index, of_.at(campaign_uid(index)), name_of).has_value();
+    if (process.is_alive()) world.kill(process);
+    if (is_done) return true;
+    world.run_for(seconds(1));
+  }
+  return false;
+}
+
+void DeliveryRun::start(bool until_empty) {
+  for (unsigned attempt = 0; attempt < 1000; ++attempt) {
+    if (engine_) look_into_death();
+    engine_ = std::make_unique<SimulatedEngine>(world, config_, until_empty);
+    if (engine_->error().empty() && engine_->is_alive()) return;
+    world.run_for(seconds(1));
+    if (engine_->is_alive()) engine_.reset();
+  }
+  FAIL() << "the engine never starts: " << engine_->error();
+}
+
+void DeliveryRun::run_for(io::Duration duration) {
+  world.run_until([this] { return engine_ && !engine_->is_alive(); }, world.now() + duration);
+  if (engine_ && !engine_->is_alive()) look_into_death();
+}
+
+void DeliveryRun::stop() {
+  if (!engine_) return;
+  engine_->stop();
+  const auto is_over = [this] {
+    return !engine_->is_alive() || (engine_->has_stopped() && engine_->in_flight() == 0);
+  };
+  EXPECT_TRUE(world.run_until(is_over, world.now() + minutes(10)))
+      << "the engine does not stop; in flight: " << engine_->in_flight();
+  if (!engine_->is_alive()) return look_into_death();
+  engine_.reset();
+  deaths_.push_back(world.now());  // what the grace time cut off may be repeated
+}
+
+void DeliveryRun::kill() {
+  if (!engine_) return;
+  if (engine_->is_alive()) engine_->kill();
+  look_into_death();
+}
+
+void DeliveryRun::lose_power() {
+  world.lose_power();
+  if (engine_) look_into_death();
+}
+
+/// Durability: what the engine held for durable is on the disk. Remembers whose fate survived.
+void DeliveryRun::look_into_death() {
+  const std::vector<uint64_t> campaigns = engine_->accepted();
+  const uint64_t told = engine_->fates_told();
+  engine_.reset();
+  deaths_.push_back(world.now());
+  Process& coroner = world.start(Owner::theirs);  // spared by faults and crash points
+  const auto recovered = spool::recover_journal(coroner.proactor(), spool_folder, true);
+  if (recovered) {
+    EXPECT_TRUE(recovered->damages.empty())
+        << "a crash is no damage: " << recovered->damages[0].reason;
+    check_fates_on_disk();
+    // What a kill left in the page cache alone may go with the power.
+    const auto fates_before = std::exchange(fate_on_disk_since_, {});
+    uint64_t durable = 0;
+    for (const auto& [uid, recipients] : of_) {
+      const auto opened = open_campaign(static_cast<unsigned>(uid - 1));
+      const bool is_finished = opened && !opened->campaign;
+      const auto progress = recovered->campaigns.find(uid);
+      for (uint32_t i = 0; i < recipients.size(); ++i) {
+        if (!is_finished &&
+            (progress == recovered->campaigns.end() || !progress->second.has_fate(i)))
+          continue;
+        const auto before = fates_before.find(recipients[i]);
+        fate_on_disk_since_[recipients[i]] =
+            before == fates_before.end() ? world.now() : before->second;
+        durable += std::ranges::count(campaigns, uid) > 0;
+      }
+    }
+    EXPECT_GE(durable, told) << "fates that the engine held for durable are lost";
+  }
+  world.kill(coroner);
+}
+
+void DeliveryRun::run_to_the_end() {
+  world.faults = {};
+  roughness = 0;
+  world.disk().capacity = UINT64_MAX;
+  for (const io::SocketAddress& address : addresses_) world.network().heal(address);
+  const io::Instant latest = world.now() + hours(48);
+  stop();
+  while (world.now() < latest) {
+    start(true);
+    if (!engine_) return;
+    world.run_until(
+        [this] {
+          return !engine_->is_alive() || (engine_->has_stopped() && engine_->in_flight() == 0);
+        },
+        latest);
+    if (engine_->is_alive()) {
+      EXPECT_TRUE(engine_->has_stopped())
+          << "liveness: faults ended 48 hours ago and mail still waits";
+      EXPECT_EQ(engine_->in_flight(), 0u) << "hygiene: operations in flight at the end";
+      EXPECT_TRUE(engine_->refused().empty()) << engine_->refused()[0];
+      if (!engine_->has_stopped()) engine_->kill();
+      engine_.reset();
+      return;
+    }
+    look_into_death();
+  }
+}
+
+/// Each misbehaviour that smtp::Client must live with, at any phase.
+Answer DeliveryRun::rough_answer(Phase phase) {
+  Random& random = world.random();
+  Answer answer;
+  if (roughness <= 0) return answer;
+  if (random.chance(0.1)) answer.delay = random.between(io::Duration(0), seconds(5));
+  if (random.chance(roughness / 4)) answer.delay = random.between(io::Duration(0), minutes(15));
+  if (!random.chance(roughness)) return answer;
+  using Action = Answer::Action;
+  const bool is_about_mail = phase == Phase::mail || phase == Phase::rcpt || phase == Phase::data ||
+                             phase == Phase::final_dot;
+  if (phase == Phase::rset || phase == Phase::quit) return answer;  // nobody refuses these
+  switch (random.below(10)) {
+    case 0: answer.action = Action::drop; break;
+    case 1: answer.action = Action::stall; break;
+    case 2: answer.action = Action::garbage; break;
+    case 3: answer.action = Action::slow; break;
+    case 4: answer.action = Action::endless; break;
+    case 5: answer.reply = "421 4.3.2 going down"; break;
+    case 6:
+      if (phase == Phase::final_dot) answer.action = Action::take_and_drop;
+      break;
+    case 7:
+      if (is_about_mail) {
+        answer.reply = "550-5.7.1 no\n550 5.7.1 never";
+        ++refusals_;
+      }
+      break;
+    default: answer.reply = "451 4.3.0 later"; break;
+  }
+  return answer;
+}
+
+// --- The laws ---
+
+std::optional<spool::OpenedCampaign> DeliveryRun::open_campaign(unsigned index) {
+  Process& reader = world.start(Owner::theirs);
+  std::optional<spool::OpenedCampaign> found;
+  bool is_done = false;
+  SimulatedProactor& proactor = reader.proactor();
+  spool::open_campaign(proactor, fmt::format("{}/campaigns/{}", spool_folder, campaign_id(index)),
+                       [&](auto result) {
+                         if (result) found = std::move(*result);
+                         is_done = true;
+                       });
+  while (!is_done) proactor.wait(io::never, 16);
+  world.kill(reader);
+  return found;
+}
+
+std::map<std::string, std::vector<const Delivery*>> DeliveryRun::deliveries() const {
+  std::map<std::string, std::vector<const Delivery*>> by_recipient;
+  for (const auto& server : servers)
+    for (const Delivery& delivery : server->deliveries())
+      for (const std::string& recipient : delivery.recipients)
+        by_recipient[recipient].push_back(&delivery);
+  for (auto& [recipient, of_recipient] : by_recipient)
+    std::ranges::sort(of_recipient, {}, [](const Delivery* d) { return d->dot_sent; });
+  return by_recipient;
+}
+
+void DeliveryRun::check_delivery(const std::string& recipient, const Delivery& delivery) const {
+  ASSERT_TRUE(expected_.contains(recipient)) << "nobody asked for " << recipient;
+  const std::string& name = expected_.at(recipient).name;
+  EXPECT_EQ(delivery.recipients.size(), 1u);
+  EXPECT_EQ(delivery.sender, fmt::format("bounce+{}@client.test", name));
+  EXPECT_TRUE(delivery.content.ends_with(body(name))) << "truth: " << recipient << " got\n"
+                                                      << delivery.content;
+  EXPECT_NE(delivery.content.find(fmt::format("To: {} <{}>\r\n", name, recipient)),
+            std::string::npos)
+      << "truth: " << recipient << " got\n"
+      << delivery.content;
+}
+
+/// What the log and the servers say of a recipient, for people.
+std::string DeliveryRun::history(const std::string& recipient,
+                                 const std::vector<const Delivery*>& deliveries) const {
+  std::string out;
+  for (const Delivery* delivery : deliveries)
+    out += fmt::format("at {:.6f} s (dot sent {:.6f}) session {} took it{}{}\n",
+                       static_cast<double>(delivery->time.time_since_epoch().count()) * 1e-9,
+                       static_cast<double>(delivery->dot_sent.time_since_epoch().count()) * 1e-9,
+                       delivery->session, delivery->is_answered ? ", said 250" : "",
+                       delivery->reply.is_read() ? ", which was read" : "");
+  for (const io::Instant death : deaths_)
+    out += fmt::format("at {:.6f} s an engine ended\n",
+                       static_cast<double>(death.time_since_epoch().count()) * 1e-9);
+  for (const std::string& line : log_lines_)
+    if (line.find(fmt::format("\"{}\"", recipient)) != line.npos) out += fmt::format("{}\n", line);
+  return out;
+}
+
+/// A message is repeated only when the world broke between the dot and the durable fate.
+void DeliveryRun::check_duplicates(const std::string& recipient,
+                                   const std::vector<const Delivery*>& deliveries) const {
+  for (size_t i = 1; i < deliveries.size(); ++i) {
+    const Delivery& earlier = *deliveries[i - 1];
+    const Delivery& later = *deliveries[i];
+    EXPECT_EQ(earlier.content, later.content) << recipient << ": the same message each time";
+    const bool was_told = earlier.is_answered && earlier.reply.is_read();
+    // Octets of a dead engine may arrive when its heir is already at work.
+    const bool died = std::ranges::any_of(deaths_, [&](io::Instant t) {
+      return (earlier.session_began <= t) != (later.session_began <= t);
+    });
+    EXPECT_TRUE(!was_told || died)
+        << "duplicate: " << recipient << " again, though the engine had read the 250\n"
+        << history(recipient, deliveries);
+  }
+}
+
+/// Who has a fate is not tried again.
+void DeliveryRun::check_fates_on_disk() const {
+  const auto by_recipient = deliveries();
+  for (const auto& [recipient, since] : fate_on_disk_since_) {
+    const auto found = by_recipient.find(recipient);
+    if (found == by_recipient.end()) continue;
+    for (const Delivery* delivery : found->second)
+      EXPECT_LE(delivery->session_began, since)
+          << "duplicate: " << recipient << " again, though its fate was on the disk\n"
+          << history(recipient, found->second);
+  }
+}
+
+void DeliveryRun::check_log(
+    const std::map<std::string, std::vector<const Delivery*>>& deliveries) const {
+  std::map<std::string, size_t> delivered;
+  for (const std::string& line : log_lines_) {
+    const auto entry = nlohmann::json::parse(line, nullptr, false);
+    if (entry.is_discarded()) continue;  // a write that a kill cut short
+    if (entry.value("event", "") == "delivered") ++delivered[entry.value("recipient", "")];
+  }
+  for (const auto& [recipient, times] : delivered) {
+    const auto found = deliveries.find(recipient);
+    const auto answered =
+        found == deliveries.end() ? 0 : std::ranges::count_if(found->second, [](const Delivery* d) {
+          return d->is_answered;
+        });
+    EXPECT_LE(times, static_cast<size_t>(answered))
+        << "truth: the log has " << recipient << " delivered more often than a server said 250\n"
+        << (found == deliveries.end() ? "" : history(recipient, found->second));
+  }
+}
+
+void DeliveryRun::check_campaign(
+    unsigned index, const std::map<std::string, std::vector<const Delivery*>>& deliveries) {
+  const auto opened = open_campaign(index);
+  ASSERT_TRUE(opened) << "conservation: " << campaign_id(index) << " is gone";
+  EXPECT_FALSE(opened->campaign) << "liveness: " << campaign_id(index) << " is not finished";
+  const spool::CampaignSummary& summary = opened->summary;
+  EXPECT_EQ(summary.recipients, setup_.recipients);
+  EXPECT_EQ(summary.delivered + summary.failed + summary.expired, setup_.recipients)
+      << "conservation: one fate each";
+  size_t answered = 0;
+  for (const std::string& recipient : of_.at(campaign_uid(index)))
+    if (const auto found = deliveries.find(recipient); found != deliveries.end())
+      answered +=
+          std::ranges::any_of(found->second, [](const Delivery* d) { return d->is_answered; });
+  EXPECT_LE(summary.delivered, answered) << "truth: delivered means that a server said 250";
+  EXPECT_LE(summary.failed, refusals_) << "truth: failed means that a server said 5xx";
+  EXPECT_EQ(summary.expired, 0u);
+}
+
+/// The lines of the transaction log, also those that a loss of power will take.
+void DeliveryRun::read_log() {
+  const std::string log = world.disk().contents("/log/transactions.jsonl").value_or("");
+  for (size_t at = 0; at < log.size();) {
+    const size_t end = std::min(log.find('\n', at), log.size());
+    std::string line = log.substr(at, end - at);
+    if (line.find('\0') == line.npos)
+      log_lines_.insert(std::move(line));  // else torn by a loss of power
+    at = end + 1;
+  }
+}
+
+void DeliveryRun::check_laws() {
+  read_log();
+  const auto by_recipient = deliveries();
+  for (const auto& [recipient, of_recipient] : by_recipient) {
+    for (const Delivery* delivery : of_recipient) check_delivery(recipient, *delivery);
+    check_duplicates(recipient, of_recipient);
+  }
+  check_fates_on_disk();
+  check_log(by_recipient);
+  for (unsigned c = 0; c < setup_.campaigns; ++c) check_campaign(c, by_recipient);
+  for (const auto& server : servers) {
+    EXPECT_LE(server->sessions_most(), setup_.sessions_max) << "politeness: sessions at once";
+    EXPECT_TRUE(server->violations().empty()) << server->violations()[0];
+  }
+  EXPECT_EQ(world.disk().open_files(), 0u) << "hygiene: files are still open";
+}
+
+}  // namespace sluice::sim

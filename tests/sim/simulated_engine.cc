@@ -1,0 +1,72 @@
+#include "tests/sim/simulated_engine.h"
+
+#include <algorithm>
+
+#include "io/check.h"
+
+namespace sluice::sim {
+
+SimulatedEngine::SimulatedEngine(World& world, const engine::Config& config, bool until_empty)
+    : world_(world), process_(world.start()), mesh_(config.shards) {
+  for (unsigned i = 0; i < config.shards; ++i)
+    cores_.push_back(std::make_unique<Core>(process_.proactor()));
+  error_ = open(config, until_empty);
+  if (!error_.empty()) return;
+  coordinator_->start();
+  for (const auto& core : cores_) core->proactor.drive([&loop = core->loop] { loop.turn(); });
+}
+
+std::string SimulatedEngine::open(const engine::Config& config, bool until_empty) {
+  auto opened = spool::Spool::open(cores_[0]->loop, config.spool);
+  if (!opened) return opened.error().message;
+  spool_ = std::move(*opened);
+  spool::Recovered& recovered = spool_->recovered();
+  const uint64_t sequence = recovered.next_sequence;
+  for (unsigned i = 0; i < cores_.size(); ++i) {
+    engine::Shard::Setup setup{.index = i,
+                               .hostname = config.hostname,
+                               .spool = config.spool,
+                               .log = config.log,
+                               .journal_sequence = sequence,
+                               .sessions_max = 1000};
+    if (i == 0) setup.sealed = std::move(recovered.segments);
+    cores_[i]->shard = std::make_unique<engine::Shard>(cores_[i]->loop, mesh_, setup);
+    if (auto done = cores_[i]->shard->open(std::move(setup)); !done) return done.error();
+  }
+  engine::Coordinator::Observer& observer = *this;
+  coordinator_ = std::make_unique<engine::Coordinator>(*cores_[0]->shard, mesh_, *spool_, config,
+                                                       until_empty, observer);
+  return "";
+}
+
+bool SimulatedEngine::has_stopped() const {
+  return std::ranges::all_of(cores_, [](const auto& core) { return core->shard->is_stopped(); });
+}
+
+unsigned SimulatedEngine::in_flight() const {
+  unsigned sum = 0;
+  for (const auto& core : cores_) sum += core->proactor.in_flight();
+  return sum;
+}
+
+/// kill -9 runs no destructors; we must, to get the memory back. What is in flight in a dead
+/// process fails, and objects that need it to end see it end.
+void SimulatedEngine::let_everything_fail() {
+  if (coordinator_) coordinator_->stop();
+  for (unsigned round = 0; in_flight() > 0; ++round) {
+    CHECK(round < 10000);
+    for (const auto& core : cores_) core->loop.turn(core->loop.now());
+  }
+}
+
+SimulatedEngine::~SimulatedEngine() {
+  for (const auto& core : cores_) core->proactor.stop_driving();
+  if (!is_alive() && error_.empty()) let_everything_fail();
+  while (cores_.size() > 1) cores_.pop_back();
+  coordinator_.reset();
+  cores_[0]->shard.reset();
+  spool_.reset();
+  if (is_alive()) kill();
+}
+
+}  // namespace sluice::sim
