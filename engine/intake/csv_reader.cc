@@ -30,14 +30,17 @@ std::string_view trimmed(std::string_view text) {
 }  // namespace
 
 ReadStatus CsvReader::header(std::vector<std::string>& names, Row& row) {
-  if (at_start_ && !skip_mark()) {
-    if (!buffer_.is_finished()) return ReadStatus::need_input;
-  }
-  at_start_ = false;
-  if (buffer_.pending().starts_with("\xff\xfe") || buffer_.pending().starts_with("\xfe\xff")) {
-    row.line = 1;
-    row.reason = "this is UTF-16; save the list as UTF-8";
-    return ReadStatus::broken;
+  if (at_start_) {
+    constexpr std::string_view mark = "\xef\xbb\xbf";
+    const std::string_view input = buffer_.pending();
+    if (input.size() < mark.size() && !buffer_.is_finished()) return ReadStatus::need_input;
+    if (input.starts_with("\xff\xfe") || input.starts_with("\xfe\xff")) {
+      row.line = 1;
+      row.reason = "this is UTF-16; save the list as UTF-8";
+      return ReadStatus::broken;
+    }
+    if (input.starts_with(mark)) buffer_.consume(mark.size());
+    at_start_ = false;
   }
   const ReadStatus status = read_row(row);
   if (status != ReadStatus::row) return status == ReadStatus::bad_row ? ReadStatus::broken : status;
@@ -53,15 +56,6 @@ ReadStatus CsvReader::next(Row& row) {
   row.reason = fmt::format("{} {} where the header has {}", row.fields.size(),
                            row.fields.size() == 1 ? "field" : "fields", columns_);
   return ReadStatus::bad_row;
-}
-
-/// False while it cannot be told whether a byte order mark stands there.
-bool CsvReader::skip_mark() {
-  constexpr std::string_view mark = "\xef\xbb\xbf";
-  const std::string_view input = buffer_.pending();
-  if (input.size() < mark.size()) return false;
-  if (input.starts_with(mark)) buffer_.consume(mark.size());
-  return true;
 }
 
 ReadStatus CsvReader::read_row(Row& row) {

@@ -19,7 +19,6 @@ class CsvReader final : public RowReader {
   };
   enum class Scan : uint8_t { complete, incomplete, bad };
 
-  bool skip_mark();
   ReadStatus read_row(Row& row);
   Scan scan_row(std::string_view input, Row& row);
   Scan scan_quoted(std::string_view input, size_t& at, Row& row);
