@@ -43,6 +43,7 @@ class HandoffWriter final : public CampaignWriter {
   void put_record(RecordType type, Bytes payload);
   void flush();
   void write(Bytes bytes, uint64_t offset);
+  std::expected<void, Error> sync_names();
   void discard();
   bool go_on(int32_t result, std::string_view what, const std::string& path);
   std::unexpected<Error> refused() const { return std::unexpected(*error_); }
@@ -72,7 +73,7 @@ std::expected<void, Error> HandoffWriter::start() {
   stat.path = path_;
   const int32_t found = io::run(proactor_, stat);
   is_known_ = found == 0;
-  if (is_known_) return {};
+  if (is_known_) return sync_names();
   if (found != -ENOENT) return std::unexpected(disk_error("look for the campaign", path_, found));
   salt_ = Salt::from(proactor_.random());
   while (info_.uid == 0) info_.uid = proactor_.random();
@@ -236,15 +237,22 @@ std::expected<CampaignWriter::Committed, Error> HandoffWriter::commit(Bytes mess
   if (renamed == -EEXIST) {
     is_known_ = true;
     discard();
+    if (auto synced = sync_names(); !synced) return std::unexpected(synced.error());
     return Committed{.was_known = true};
   }
   if (!go_on(renamed, "hand the campaign over", path_)) return refused();
   temporary_.clear();
-  io::SyncDirectory sync;
-  sync.path = folder_;
-  if (!go_on(io::run(proactor_, sync), "sync the folder", folder_)) return refused();
+  if (auto synced = sync_names(); !synced) return std::unexpected(synced.error());
   discard();
   return Committed{.was_known = false, .bytes = written_};
+}
+
+/// Also before an id is called known: who handed it over may have died before he could sync.
+std::expected<void, Error> HandoffWriter::sync_names() {
+  io::SyncDirectory sync;
+  sync.path = folder_;
+  if (go_on(io::run(proactor_, sync), "sync the folder", folder_)) return {};
+  return refused();
 }
 
 /// Lets the file go, and the lock with it; unlinks it while its name is temporary.

@@ -54,6 +54,7 @@ class FolderSpool final : public Spool {
   void look_later();
   void listed(io::ListDirectory&, const io::Completion& completion);
   void changed(io::WatchDirectory&, const io::Completion& completion);
+  void names_synced(io::SyncDirectory&, const io::Completion& completion);
   void open_next();
   void opened(const std::string& name, std::expected<OpenedCampaign, Error> result);
   bool is_in_flight() const;
@@ -69,12 +70,14 @@ class FolderSpool final : public Spool {
 
   io::WatchDirectory watch_;
   io::ListDirectory list_;
+  io::SyncDirectory sync_names_;
   io::Timer look_timer_;
   bool has_listed_ = false, look_again_ = false;
 
   std::unordered_set<std::string> seen_;  // names of campaigns that were opened, or wait for it
   std::deque<std::string> waiting_;       // to be opened, one at a time
   bool is_opening_ = false;
+  bool is_synced_ = false;  // the names in waiting_ are on disk
   Sweep sweep_;
 
   std::unordered_map<const Campaign*, std::shared_ptr<const Campaign>> campaigns_open_;
@@ -88,9 +91,10 @@ FolderSpool::FolderSpool(io::EventLoop& loop, const std::string& folder)
       folder_(folder),
       campaigns_(folder + "/campaigns"),
       sweep_(loop.proactor()) {
-  watch_.path = list_.path = campaigns_;
+  watch_.path = list_.path = sync_names_.path = campaigns_;
   watch_.bind<&FolderSpool::changed>(this);
   list_.bind<&FolderSpool::listed>(this);
+  sync_names_.bind<&FolderSpool::names_synced>(this);
   look_timer_.bind<&FolderSpool::look>(this);
 }
 
@@ -184,15 +188,28 @@ void FolderSpool::listed(io::ListDirectory&, const io::Completion& completion) {
     const bool is_handoff = name.starts_with(handoff_prefix);
     if (is_handoff || (name.starts_with(summary_prefix) && !has_listed_))
       sweep_.add(campaigns_ + "/" + name, is_handoff);
-    if (!name.starts_with('.') && seen_.insert(name).second) waiting_.push_back(name);
+    if (!name.starts_with('.') && seen_.insert(name).second) {
+      waiting_.push_back(name);
+      is_synced_ = false;
+    }
   }
   has_listed_ = true;
   if (look_again_) look();
   open_next();
 }
 
+/// A submitter that was killed between rename and sync leaves a name that a loss of power can take
+/// back; nothing may be delivered from it before.
+void FolderSpool::names_synced(io::SyncDirectory&, const io::Completion& completion) {
+  if (is_stopped_) return;
+  if (completion.result >= 0) return open_next();
+  is_synced_ = false;
+  look_later();
+}
+
 void FolderSpool::open_next() {
-  if (is_opening_ || waiting_.empty() || is_stopped_) return;
+  if (is_opening_ || waiting_.empty() || is_stopped_ || sync_names_.in_flight) return;
+  if (!std::exchange(is_synced_, true)) return proactor_.submit(sync_names_);
   const std::string name = std::move(waiting_.front());
   waiting_.pop_front();
   is_opening_ = true;
@@ -244,7 +261,8 @@ void FolderSpool::stop() {
 }
 
 bool FolderSpool::is_in_flight() const {
-  return watch_.in_flight || list_.in_flight || is_opening_ || sweep_.is_in_flight() ||
+  return watch_.in_flight || list_.in_flight || sync_names_.in_flight || is_opening_ ||
+         sweep_.is_in_flight() ||
          std::ranges::any_of(finishing_, [](const Finishing& f) { return f.is_in_flight(); });
 }
 

@@ -1,9 +1,11 @@
 #include <algorithm>
+#include <cerrno>
 
 #include "io/crc32c.h"
 #include "spool/campaign_file.h"
 #include "spool/campaign_name.h"
 #include "spool/little_endian.h"
+#include "tests/unit/spool/faulty_proactor.h"
 #include "tests/unit/spool/spool_test.h"
 
 namespace sluice::spool {
@@ -87,6 +89,20 @@ TEST_F(CampaignTest, is_not_added_a_second_time) {
   EXPECT_TRUE(committed->was_known);
   EXPECT_EQ(read_file(spool() + "/campaigns/once"), before);
   EXPECT_EQ(names("campaigns"), std::vector<std::string>{"once"});
+}
+
+TEST_F(CampaignTest, is_not_called_known_before_its_name_is_durable) {
+  ASSERT_TRUE(hand_off(*ring_, "once", two_groups));
+  FaultyProactor proactor(*ring_);
+  proactor.fault = [&](const io::Op& op) {
+    return op.kind == io::OpKind::sync_directory &&
+                   static_cast<const io::SyncDirectory&>(op).path == spool() + "/campaigns"
+               ? -EIO
+               : 0;
+  };
+  const auto again = hand_off(proactor, "once", two_groups);
+  ASSERT_FALSE(again);
+  EXPECT_EQ(again.error().error, EIO);
 }
 
 TEST_F(CampaignTest, of_two_writers_at_once_only_the_first_hands_over) {

@@ -125,6 +125,23 @@ TEST_F(SpoolFolderTest, announces_what_is_there_and_what_comes_each_once) {
   EXPECT_TRUE(arrivals_.unreadable.empty());
 }
 
+// Who handed it over may have died before he could sync: a loss of power would take back what was
+// delivered from.
+TEST_F(SpoolFolderTest, announces_nothing_whose_name_is_not_durable) {
+  ASSERT_TRUE(hand_off(*ring_, "may", one_group));
+  auto s = open_spool();
+  bool is_broken = true;
+  proactor_->fault = [&](const io::Op& op) {
+    return is_broken && op.kind == io::OpKind::sync_directory ? -EIO : 0;
+  };
+  s->start(arrivals_);
+  ASSERT_TRUE(turn_until([&] { return proactor_->count(io::OpKind::list_directory) >= 5; }));
+  EXPECT_TRUE(arrivals_.campaigns.empty());
+  EXPECT_FALSE(s->is_settled());
+  is_broken = false;
+  ASSERT_TRUE(turn_until([&] { return arrivals_.campaigns.size() == 1; }));
+}
+
 TEST_F(SpoolFolderTest, announces_without_a_watch_too) {
   proactor_->fault = [](const io::Op& op) {
     return op.kind == io::OpKind::watch_directory ? -ENOSPC : 0;
