@@ -119,10 +119,13 @@ std::expected<const Route*, std::string> Coordinator::route(const Mailing& maili
   if (same != routes_.end()) return same->get();
   auto hosts = resolve(policy);
   if (!hosts) return std::unexpected(fmt::format("destination {}: {}", domain, hosts.error()));
-  const auto home = static_cast<unsigned>(routes_.size() % mesh_.shards());
+  const auto number = static_cast<uint32_t>(routes_.size());
   std::string name = policy.next_hops.front();
-  routes_.push_back(
-      std::make_unique<Route>(Route{std::move(name), std::move(policy), std::move(*hosts), home}));
+  routes_.push_back(std::make_unique<Route>(Route{.name = std::move(name),
+                                                  .policy = std::move(policy),
+                                                  .hosts = std::move(*hosts),
+                                                  .number = number,
+                                                  .home = number % mesh_.shards()}));
   return routes_.back().get();
 }
 
@@ -144,9 +147,9 @@ void Coordinator::spread(const MailingPtr& mailing) {
     else
       spans.push_back({{group.first, group.count}, *found});
   }
-  std::map<const Route*, AddSource> sources;
+  std::map<uint32_t, AddSource> sources;  // by the route's number
   for (const Span& span : spans) {
-    AddSource& source = sources[span.route];
+    AddSource& source = sources[span.route->number];
     source.route = span.route, source.mailing = mailing;
     source.ranges.push_back(span.range);
   }
@@ -157,10 +160,13 @@ void Coordinator::spread(const MailingPtr& mailing) {
     CHECK(after != spans.begin());
     const io::Duration left =
         std::max(io::Duration{}, deferral.next_attempt - shard_.loop().wall());
-    sources[std::prev(after)->route].deferred.push_back(
+    sources[std::prev(after)->route->number].deferred.push_back(
         {mailing, {number, deferral.attempt}, now + left});
   }
-  for (auto& [to, source] : sources) mesh_.post(0, to->home, std::move(source));
+  for (auto& [number, source] : sources) {
+    const unsigned home = source.route->home;
+    mesh_.post(0, home, std::move(source));
+  }
 }
 
 void Coordinator::tally(const Tally& tally) {

@@ -39,7 +39,8 @@ struct Route {
   std::string name;  // the next hops, or the domain: what operators call the destination
   DestinationPolicy policy;
   std::vector<io::SocketAddress> hosts;  // tried in order in one attempt
-  unsigned home = 0;                     // the shard that owns the queue
+  uint32_t number = 0;  // in the order they were found: orders what is kept by route
+  unsigned home = 0;    // the shard that owns the queue
 };
 
 /// One recipient that waits: 8 octets.

@@ -38,14 +38,14 @@ void Shard::mark(Home& home) {
 }
 
 Shard::Home& Shard::home(const Route& route) {
-  auto& home = homes_[&route];
+  auto& home = homes_[route.number];
   if (!home) home = std::make_unique<Home>(*this, route, mesh_.shards());
   mark(*home);
   return *home;
 }
 
 Outlet& Shard::outlet(const Route& route) {
-  auto& outlet = outlets_[&route];
+  auto& outlet = outlets_[route.number];
   if (!outlet) outlet = std::make_unique<Outlet>(*this, route);
   return *outlet;
 }

@@ -3,9 +3,9 @@
 #include <cstdint>
 #include <deque>
 #include <expected>
+#include <map>
 #include <memory>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "engine/config.h"
@@ -94,8 +94,9 @@ class Shard final : io::TurnEnd, Fates::Owner {
   Fates fates_;
   SendBuffers buffers_;
   io::SlotPool<Session> sessions_;
-  std::unordered_map<const Route*, std::unique_ptr<Home>> homes_;
-  std::unordered_map<const Route*, std::unique_ptr<Outlet>> outlets_;
+  std::map<uint32_t, std::unique_ptr<Home>> homes_;  // by the route's number
+
+  std::map<uint32_t, std::unique_ptr<Outlet>> outlets_;  // likewise
   std::vector<Home*> marked_homes_;
   std::vector<Outlet*> marked_outlets_;
   std::vector<Session*> graves_;
