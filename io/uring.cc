@@ -67,6 +67,8 @@ std::expected<void, UringProactor::Refusal> UringProactor::open(const UringOptio
                                        options.receive_buffer_bytes);
       result < 0)
     return std::unexpected(Refusal{UringStep::receive_buffers, -result});
+  shuts_down_before_close_ =
+      options.shut_down_before_close || is_before(UringFacts::of_this_system().kernel, 6, 13);
   // Only spares the kernel a look-up a call; a thread with many rings runs out of places for it.
   (void)io_uring_register_ring_fd(&ring_);
   read_clocks();
@@ -106,7 +108,7 @@ void UringProactor::cancel(Op& op) {
   io_uring_sqe& sqe = next_sqe();
   io_uring_prep_cancel64(&sqe, reinterpret_cast<uintptr_t>(&op), 0);
   sqe.flags |= IOSQE_CQE_SKIP_SUCCESS;
-  sqe.user_data = tag_cancel;
+  sqe.user_data = tag_unheeded;
 }
 
 unsigned UringProactor::wait(Instant until, unsigned budget) {

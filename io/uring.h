@@ -13,6 +13,10 @@ struct UringOptions {
   unsigned sockets_max = 65536;     // slots in the ring's table of direct descriptors
   unsigned receive_buffers = 1024;  // a power of two
   unsigned receive_buffer_bytes = 4096;
+  // Before 6.13 a ring keeps a closed direct descriptor's socket until operations begun before the
+  // close on any other have ended, so a peer might never see the close: it is shut down first
+  // there. True: on any kernel.
+  bool shut_down_before_close = false;
 };
 
 /// Why io_uring cannot be had here, and what to do about it, in one line for the operator.
@@ -21,8 +25,9 @@ struct UringError {
   std::string message;
 };
 
-/// Opens a ring for the calling thread, which becomes its only user (SINGLE_ISSUER, DEFER_TASKRUN:
-/// Linux 6.1 or later). Told apart, each with a remedy: io_uring forbidden
+/// Opens a ring for the calling thread, which becomes its only user and must be the one to destroy
+/// it (SINGLE_ISSUER, DEFER_TASKRUN: Linux 6.1 or later), and raises the process's soft limit of
+/// descriptors to the hard one. Told apart, each with a remedy: io_uring forbidden
 /// (kernel.io_uring_disabled, seccomp), kernel too old, too little locked memory, too few
 /// descriptors.
 std::expected<std::unique_ptr<Proactor>, UringError> open_uring(const UringOptions& options = {});

@@ -199,6 +199,14 @@ void UringProactor::send_continues(Send& op, int32_t result) {
 }
 
 void UringProactor::post(CloseSocket& op) {
+  if (shuts_down_before_close_) {
+    if (io_uring_sq_space_left(&ring_) < 2)
+      io_uring_submit(&ring_);  // a link does not cross a submission
+    io_uring_sqe& sqe = next_sqe();
+    io_uring_prep_shutdown(&sqe, op.socket.index, SHUT_RDWR);
+    sqe.flags |= IOSQE_FIXED_FILE | IOSQE_IO_HARDLINK | IOSQE_CQE_SKIP_SUCCESS;
+    sqe.user_data = tag_unheeded;
+  }
   io_uring_sqe& sqe = next_sqe();
   io_uring_prep_close_direct(&sqe, static_cast<unsigned>(op.socket.index));
   set_op(sqe, op);

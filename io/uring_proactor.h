@@ -49,7 +49,7 @@ class UringProactor final : public Proactor {
     uint32_t flags;
   };
   /// The low three bits of user_data; an Op's address has none of them.
-  enum Tag : uint64_t { tag_op = 0, tag_cancel = 1, tag_woken = 2, tag_wake = 3, tag_mask = 7 };
+  enum Tag : uint64_t { tag_op = 0, tag_unheeded = 1, tag_woken = 2, tag_wake = 3, tag_mask = 7 };
 
   io_uring_sqe& next_sqe();
   void take_events();
@@ -104,6 +104,7 @@ class UringProactor final : public Proactor {
 
   io_uring ring_{};
   bool is_open_ = false;
+  bool shuts_down_before_close_ = false;
   unsigned in_flight_ = 0;
   Instant now_{};
   WallTime wall_{};

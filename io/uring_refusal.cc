@@ -5,8 +5,10 @@
 #include <sys/utsname.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <fstream>
+#include <utility>
 
 namespace sluice::io {
 namespace {
@@ -58,6 +60,12 @@ UringFacts UringFacts::of_this_system() {
   if (getrlimit(RLIMIT_NOFILE, &limit) == 0) facts.descriptors_max = limit.rlim_max;
   if (getrlimit(RLIMIT_MEMLOCK, &limit) == 0) facts.locked_bytes_max = limit.rlim_cur;
   return facts;
+}
+
+bool is_before(const std::string& release, int major, int minor) {
+  int found_major = 0, found_minor = 0;
+  if (std::sscanf(release.c_str(), "%d.%d", &found_major, &found_minor) != 2) return false;
+  return std::pair(found_major, found_minor) < std::pair(major, minor);
 }
 
 std::string uring_refusal(UringStep step, int error, const UringFacts& facts) {

@@ -17,6 +17,10 @@ struct UringFacts {
   static UringFacts of_this_system();
 };
 
+/// Whether a kernel's release, as uname gives it, is before MAJOR.MINOR; false for what is no
+/// release.
+bool is_before(const std::string& release, int major, int minor);
+
 /// One line for the operator: what was refused, why (`error` is the errno), and what to do about
 /// it.
 std::string uring_refusal(UringStep step, int error, const UringFacts& facts);

@@ -65,6 +65,14 @@ TEST(UringRefusal, is_one_line_whatever_the_error) {
       EXPECT_THAT(uring_refusal(step, error, facts), Not(HasSubstr("\n")));
 }
 
+TEST(UringRefusal, compares_releases_as_numbers) {
+  EXPECT_TRUE(is_before("6.1.0-26-amd64", 6, 13));
+  EXPECT_TRUE(is_before("5.19.17", 6, 13));
+  EXPECT_FALSE(is_before("6.13.0-rc1", 6, 13));
+  EXPECT_FALSE(is_before("10.0", 6, 13));
+  EXPECT_FALSE(is_before("unknown", 6, 13));
+}
+
 /// What open_uring() says in a child process that `spoil` has changed; "open" when it opens.
 std::string said_after(const std::function<void()>& spoil) {
   int ends[2];

@@ -251,16 +251,25 @@ TEST(Uring, wakes_coalesce_but_none_after_a_look_is_lost) {
   sender.join();
 }
 
-TEST(Uring, many_thousand_connections_come_and_go_without_a_slot_lost) {
-  const auto proactor = open({.sockets_max = 8});
+class UringClose : public testing::TestWithParam<bool> {};
+INSTANTIATE_TEST_SUITE_P(ShutDownBefore, UringClose, testing::Bool());
+
+TEST_P(UringClose, many_thousand_connections_come_and_go_without_a_slot_lost) {
+  const auto proactor =
+      open({.entries = 8, .sockets_max = 8, .shut_down_before_close = GetParam()});
   Server server(*proactor);
   for (int i = 0; i < 3000; ++i) {
     Socket socket;
     ASSERT_EQ(connect(*proactor, server.listener.address, &socket), 0) << i;
+    Send send;
+    send.socket = socket;
+    send.bytes = std::as_bytes(std::span("QUIT", 4));
+    ASSERT_EQ(run(*proactor, send), 4);
     close(*proactor, socket);
     while (server.peers.empty() || server.peers.back()->end > 0)
       proactor->wait(proactor->now() + 100ms, 16);
     ASSERT_EQ(server.peers.back()->end, 0);
+    ASSERT_EQ(server.peers.back()->received_bytes, 4u);
     close(*proactor, server.peers.back()->receive.socket);
     server.peers.pop_back();
   }
