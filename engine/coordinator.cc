@@ -47,6 +47,13 @@ Coordinator::Coordinator(Shard& shard, Mesh& mesh, spool::Spool& spool, const Co
   shard_.set_coordinator(*this);
 }
 
+void Coordinator::start() {
+  for (const spool::Damage& damage : spool_.recovered().damages)
+    observer_.spool_damaged(fmt::format("{}: {} octets at {} passed over: {}", damage.path,
+                                        damage.bytes, damage.offset, damage.reason));
+  spool_.start(*this);
+}
+
 void Coordinator::broadcast(auto&& make) {
   for (unsigned to = 0; to < mesh_.shards(); ++to) mesh_.post(0, to, make());
 }
@@ -101,8 +108,8 @@ void Coordinator::campaign_arrived(std::shared_ptr<const spool::Campaign> campai
   spread(mailing);
 }
 
-void Coordinator::campaign_unreadable(const std::string& path, const spool::Error& error) {
-  refuse(fmt::format("{}: {}", path, error.message));
+void Coordinator::campaign_unreadable(const std::string&, const spool::Error& error) {
+  refuse(error.message);
 }
 
 void Coordinator::refuse(std::string message) {
@@ -205,9 +212,6 @@ void Coordinator::finish(Live& live) {
 
 void Coordinator::turn_ended() {
   if (!spool_.is_settled() || stopping_) return;
-  if (!std::exchange(swept_, true))
-    for (const auto& [uid, progress] : spool_.recovered().campaigns)
-      broadcast([&] { return Finished{uid}; });
   if (until_empty_ && live_.empty()) stop();
 }
 

@@ -39,6 +39,8 @@ class Coordinator final : spool::Spool::Listener {
                                    const spool::CampaignSummary& summary) = 0;
     /// A campaign that cannot be delivered by this engine; it stays in the spool. One line.
     virtual void campaign_refused(const std::string& message) = 0;
+    /// Recovery passed over a stretch of the spool that cannot be read. One line.
+    virtual void spool_damaged(const std::string& message) = 0;
     /// Deliveries pause ("" : go on).
     virtual void storage_changed(const std::string& problem) = 0;
 
@@ -50,7 +52,7 @@ class Coordinator final : spool::Spool::Listener {
   Coordinator(Shard& shard, Mesh& mesh, spool::Spool& spool, const Config& config, bool until_empty,
               Observer& observer);
 
-  void start() { spool_.start(*this); }
+  void start();
   /// Finishes what is under way, for at most stop_grace; then the loop of shard 0 stops.
   void stop();
   void reopen_logs();
@@ -98,7 +100,7 @@ class Coordinator final : spool::Spool::Listener {
   io::Timer grace_;
   uint32_t refused_ = 0;
   unsigned stopped_ = 0;
-  bool stopping_ = false, swept_ = false;
+  bool stopping_ = false;
 };
 
 }  // namespace sluice::engine

@@ -40,8 +40,8 @@ line 3 c >>"$log/transactions-20261122T052703.000000Z.jsonl"
 expect a b c
 line 4 d >>"$log/transactions.jsonl"
 expect a b c d
-kill -INT "$follower" 2>/dev/null
-kill -TERM "$follower"
+kill -INT "$follower" 2>/dev/null || true
+kill -TERM "$follower" 2>/dev/null || true  # it may have ended already
 code=0
 wait "$follower" || code=$?
 follower=''

@@ -28,7 +28,7 @@ TEST(LogTable, a_row_is_one_line_of_at_most_100_columns) {
   record.code = 451;
   record.enhanced = "4.7.1";
   record.text = "4.7.1 come\nback later " + std::string(500, 'x') + "\x1b[2J";
-  record.recipient = std::string(200, 'a') + "@example.net";
+  record.recipient.assign(200, 'a').append("@example.net");
   const std::string row = log_table_row(record);
   EXPECT_TRUE(row.starts_with("2026-11-22 05:27:44 deferred  aaaa")) << row;
   EXPECT_NE(row.find("rcpt: 451 4.7.1 come / back later"), std::string::npos) << row;
