@@ -154,7 +154,8 @@ void Outlet::turn_ended() {
       ++sessions_;
       session->start();
     }
-    const size_t wanted = waiting < permit_ + recipients_per_want / 2 ? 1 + permit_ / recipients_per_want : 0;
+    const size_t wanted =
+        waiting < permit_ + recipients_per_want / 2 ? 1 + permit_ / recipients_per_want : 0;
     for (; permit_ > 0 && wants_ + loads_.size() < wanted + 1 && wants_ < wanted; ++wants_)
       shard_.post(route_.home, Want{&route_, shard_.index()});
   }

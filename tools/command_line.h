@@ -17,8 +17,8 @@ std::optional<int> parse_command_line(CLI::App& app, int argc, char** argv);
 /// mistakes were printed to stderr; exit with EX_CONFIG.
 std::optional<engine::Config> find_config(const std::string& path);
 
-/// `--spool DIR`: that spool instead of the configuration's, and, when no configuration file says where
-/// the transaction log goes, DIR/log for it. Nothing when `spool` is "".
+/// `--spool DIR`: that spool instead of the configuration's, and, when no configuration file says
+/// where the transaction log goes, DIR/log for it. Nothing when `spool` is "".
 void use_spool(engine::Config& config, const std::string& spool);
 
 }  // namespace sluice::tools
