@@ -31,7 +31,7 @@ forbid '^io/' '(spool|engine|tools|tests|bench)/' 'io knows nothing of mail or o
 forbid '^spool/' '(engine|tools|tests|bench)/' 'spool knows io only'
 forbid '^engine/' '(tools|tests|bench)/' 'engine knows io and spool only'
 forbid '^tools/' '(tests|bench)/' 'what is shipped does not include what tests it'
-forbid '^(io/[^u]|io/u[^r]|spool|engine|tools|tests|bench)' 'liburing' 'io/uring.cc is the only door to the ring'
+forbid '^(io/[^ub]|io/b[^u]|io/u[^r]|spool|engine|tools|tests|bench)' 'liburing' 'io/uring* and its buffer ring are the only doors to the ring'
 
 # ---- Format
 
