@@ -101,9 +101,15 @@ struct Op {
 /// Opens a TCP socket (TCP_NODELAY), binds it to `local` unless that is none, and connects. On
 /// result 0 `socket` is open and `local` holds the address really used. On failure nothing stays
 /// open: -ECONNREFUSED, -EHOSTUNREACH, -EMFILE (no slot or descriptor), ...
+///
+/// With `datagram` a UDP socket that speaks with `remote` alone: each Send is one datagram, several
+/// may be in flight; each completion of a Receive brings one (what is beyond a buffer of the
+/// Proactor's ring, 4096 octets, is lost). An empty datagram ends the Receive with 0, an ICMP error
+/// with -ECONNREFUSED or the like; the socket stays good, and the Receive may be submitted again.
 struct Connect : Op {
   Connect() : Op(OpKind::connect) {}
   SocketAddress remote, local;
+  bool datagram = false;
   Socket socket;
 };
 

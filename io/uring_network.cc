@@ -20,6 +20,18 @@ int set_option(int descriptor, int level, int option) {
   return setsockopt(descriptor, level, option, &on, sizeof on) == 0 ? 0 : -errno;
 }
 
+/// What a burst of answers needs; the kernel gives at most net.core.rmem_max.
+constexpr int datagram_buffer_bytes = 1 << 20;
+
+/// An ordinary descriptor of a UDP socket, or a negated errno.
+int open_udp(int family) {
+  const int descriptor = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_UDP);
+  if (descriptor < 0) return -errno;
+  const int bytes = datagram_buffer_bytes;
+  (void)setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+  return descriptor;
+}
+
 /// An ordinary descriptor of a TCP socket, or a negated errno.
 int open_tcp(int family) {
   const int descriptor = socket(family, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
@@ -35,8 +47,10 @@ int bind_to(int descriptor, const SocketAddress& local) {
   return bind(descriptor, local.data(), local.size()) == 0 ? 0 : -errno;
 }
 
-int bind_before_connect(int descriptor, const SocketAddress& local) {
+int bind_before_connect(int descriptor, const SocketAddress& local, bool datagram) {
   if (local.is_none()) return 0;
+  // A UDP port that two sockets may bind to is one whose datagrams go to either.
+  if (datagram) return bind_to(descriptor, local);
   // With port 0 the port is chosen by connect(), which knows the remote: else each local address
   // had 28,000 in all.
   const int result = local.port() == 0 ? set_option(descriptor, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT)
@@ -82,9 +96,9 @@ bool concerns_the_peer(int error) {
 
 void UringProactor::start_connect(Connect& op) {
   op.socket = {};
-  op.held = open_tcp(op.remote.family());
+  op.held = op.datagram ? open_udp(op.remote.family()) : open_tcp(op.remote.family());
   if (op.held < 0) return finish_later(op, op.held);
-  if (const int result = bind_before_connect(op.held, op.local); result < 0) {
+  if (const int result = bind_before_connect(op.held, op.local, op.datagram); result < 0) {
     close(op.held);
     return finish_later(op, result);
   }

@@ -10,7 +10,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 build=(
   g++ cmake ninja-build pkg-config
-  liburing-dev android-libboringssl-dev libmimalloc-dev
+  liburing-dev android-libboringssl-dev libc-ares-dev libmimalloc-dev
   libfmt-dev libtomlplusplus-dev libsimdjson-dev nlohmann-json3-dev libcli11-dev libidn2-dev
   libgtest-dev libgmock-dev libbenchmark-dev
 )
