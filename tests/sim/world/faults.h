@@ -26,6 +26,7 @@ struct FaultPlan {
   // Network, for each segment.
   double segment_slow = 0;  // held up for up to segment_slow_max, and all behind it
   io::Duration segment_slow_max = std::chrono::seconds(2);
+  double datagram_lost = 0;  // of any process
 };
 
 }  // namespace sluice::sim

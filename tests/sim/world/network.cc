@@ -84,7 +84,7 @@ struct Network::Listener {
   uint64_t accept_id = 0;
 };
 
-Network::Network(World& world) : world_(world) {}
+Network::Network(World& world) : world_(world), datagrams_(world) {}
 
 Network::~Network() = default;
 
@@ -132,6 +132,18 @@ bool Network::is_cut(const Connection& connection) const {
   return cut_.contains(connection.address);
 }
 
+Reach Network::reach(const io::SocketAddress& address) const {
+  if (cut_.contains(address.text())) return Reach::black_hole;
+  const auto found = reach_.find(address.text());
+  return found == reach_.end() ? Reach::normal : found->second;
+}
+
+io::Duration Network::draw_latency(const io::SocketAddress& remote) {
+  if (is_loopback(remote)) return microseconds(15);
+  return world_.random().between(microseconds(15),
+                                 std::max<io::Duration>(latency_max / 2, microseconds(15)));
+}
+
 void Network::break_connections(const io::SocketAddress& address) {
   std::vector<ConnectionPointer> broken;
   for (const auto& [key, entry] : sockets_)
@@ -173,14 +185,13 @@ Reach Network::draw_reach(SimulatedProactor& proactor, const io::SocketAddress& 
   return Reach::normal;
 }
 
-void Network::connect(SimulatedProactor& proactor, uint64_t id, io::Connect& op) {
-  op.socket = {};
-  if (op.remote.is_none()) return proactor.complete(id, -EAFNOSUPPORT);
-  if (count(proactor) >= proactor.sockets_max) return proactor.complete(id, -EMFILE);
+/// Gives `op` the local address it will have; or an error.
+int32_t Network::choose_local(SimulatedProactor& proactor, io::Connect& op) {
+  if (op.remote.is_none()) return -EAFNOSUPPORT;
+  if (count(proactor) >= proactor.sockets_max) return -EMFILE;
   if (!op.local.is_none()) {
-    if (op.local.family() != op.remote.family()) return proactor.complete(id, -EAFNOSUPPORT);
-    if (proactor.process().is_ours() && !is_our_own(op.local))
-      return proactor.complete(id, -EADDRNOTAVAIL);
+    if (op.local.family() != op.remote.family()) return -EAFNOSUPPORT;
+    if (proactor.process().is_ours() && !is_our_own(op.local)) return -EADDRNOTAVAIL;
   } else if (is_loopback(op.remote)) {
     op.local = op.remote;
     set_port(op.local, 0);
@@ -188,8 +199,21 @@ void Network::connect(SimulatedProactor& proactor, uint64_t id, io::Connect& op)
     op.local = parse(op.remote.family() == AF_INET ? "10.0.0.1:1" : "[fd00::1]:1");
     set_port(op.local, 0);
   }
-  if (op.local.port() == 0)
+  while (op.local.port() == 0) {
     set_port(op.local, ++next_port_ < 20000 ? next_port_ = 20000 : next_port_);
+    if (op.datagram && datagrams_.is_taken(op.local)) set_port(op.local, 0);
+  }
+  return op.datagram && datagrams_.is_taken(op.local) ? -EADDRINUSE : 0;
+}
+
+void Network::connect(SimulatedProactor& proactor, uint64_t id, io::Connect& op) {
+  op.socket = {};
+  if (const int32_t error = choose_local(proactor, op); error < 0)
+    return proactor.complete(id, error);
+  if (op.datagram) {
+    op.socket = add(proactor, {.datagrams = datagrams_.open(proactor, op)});
+    return proactor.complete(id, 0);
+  }
 
   const io::Duration round_trip =
       is_loopback(op.remote)
@@ -242,7 +266,7 @@ void Network::establish(SimulatedProactor& proactor, uint64_t id, io::Instant gi
   }
   connection->ends[0].owner = &proactor;
   connection->ends[1].owner = listener->owner;
-  op->socket = add(proactor, {connection, 0, nullptr});
+  op->socket = add(proactor, {.connection = connection, .side = 0});
   proactor.complete(id, 0);
   if (proactor.process().is_ours()) draw_connection_fault(connection);
   listener->backlog.push_back(connection);
@@ -285,7 +309,7 @@ void Network::listen(SimulatedProactor& proactor, uint64_t id, io::Listen& op) {
   listener->reuse_port = op.reuse_port;
   listener->backlog_max = static_cast<size_t>(std::max(op.backlog, 1));
   listeners_.emplace(text, listener);
-  op.socket = add(proactor, {nullptr, 0, listener});
+  op.socket = add(proactor, {.listener = listener});
   proactor.complete(id, 0);
 }
 
@@ -307,7 +331,7 @@ void Network::offer(Listener& listener) {
     const ConnectionPointer connection = std::move(listener.backlog.front());
     listener.backlog.pop_front();
     listener.owner->complete(listener.accept_id, 0, true, {},
-                             add(*listener.owner, {connection, 1, nullptr}));
+                             add(*listener.owner, {.connection = connection, .side = 1}));
   }
 }
 
@@ -316,6 +340,7 @@ void Network::offer(Listener& listener) {
 void Network::receive(SimulatedProactor& proactor, uint64_t id, io::Receive& op) {
   Entry* entry = find(proactor, op.socket);
   if (!entry) return proactor.complete(id, -EBADF);
+  if (entry->datagrams) return datagrams_.receive(entry->datagrams, id);
   if (!entry->connection) return proactor.complete(id, -ENOTCONN);
   Connection::End& end = entry->connection->ends[entry->side];
   CHECK(end.receive_id == 0);
@@ -326,6 +351,7 @@ void Network::receive(SimulatedProactor& proactor, uint64_t id, io::Receive& op)
 void Network::send(SimulatedProactor& proactor, uint64_t id, io::Send& op) {
   Entry* entry = find(proactor, op.socket);
   if (!entry) return proactor.complete(id, -EBADF);
+  if (entry->datagrams) return datagrams_.send(entry->datagrams, id, op);
   if (!entry->connection) return proactor.complete(id, -ENOTCONN);
   Connection::End& end = entry->connection->ends[entry->side];
   CHECK(end.send_id == 0);
@@ -478,6 +504,7 @@ void Network::close(SimulatedProactor& proactor, uint64_t id, io::CloseSocket& o
   if (!entry) return proactor.complete(id, -EBADF);
   const Entry closed = *entry;
   sockets_.erase({proactor.number(), op.socket.index});
+  if (closed.datagrams) datagrams_.close(closed.datagrams);
   if (closed.connection) leave(closed.connection, closed.side);
   if (closed.listener) {
     std::erase_if(listeners_, [&](const auto& other) { return other.second == closed.listener; });
@@ -498,6 +525,8 @@ void Network::forget(SimulatedProactor& proactor, uint64_t id, io::Op& op) {
     return entry && entry->connection ? &entry->connection->ends[entry->side] : nullptr;
   };
   if (op.kind == io::OpKind::receive) {
+    Entry* entry = find(proactor, static_cast<io::Receive&>(op).socket);
+    if (entry && entry->datagrams) clear(entry->datagrams->receive_id);
     if (auto* end = end_of(static_cast<io::Receive&>(op).socket)) clear(end->receive_id);
   } else if (op.kind == io::OpKind::send) {
     if (auto* end = end_of(static_cast<io::Send&>(op).socket)) clear(end->send_id);
@@ -514,6 +543,7 @@ void Network::end(SimulatedProactor& proactor, bool power_lost) {
   sockets_.erase(first, last);
   for (const auto& [key, entry] : open) {
     std::vector<std::pair<ConnectionPointer, int>> left;
+    if (entry.datagrams) datagrams_.close(entry.datagrams);
     if (entry.connection) left.emplace_back(entry.connection, entry.side);
     if (entry.listener) {
       std::erase_if(listeners_, [&](const auto& other) { return other.second == entry.listener; });

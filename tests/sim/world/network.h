@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "io/op.h"
+#include "tests/sim/world/datagrams.h"
 #include "tests/sim/world/simulated_proactor.h"
 
 namespace sluice::sim {
@@ -17,8 +18,8 @@ class World;
 /// How a Connect to an address ends.
 enum class Reach : uint8_t { normal, refused, unreachable, black_hole };
 
-/// TCP between the world's proactors: see README.md. Loopback addresses and 10.0.0.0/8 are our
-/// machine's own; theirs may listen anywhere.
+/// TCP and UDP between the world's proactors: see README.md. Loopback addresses and 10.0.0.0/8 are
+/// our machine's own; theirs may listen anywhere.
 class Network {
  public:
   explicit Network(World& world);
@@ -33,6 +34,7 @@ class Network {
   /// Resets the connections to `address` there are.
   void break_connections(const io::SocketAddress& address);
   io::Duration latency_max = std::chrono::milliseconds(20);
+  Datagrams& datagrams() { return datagrams_; }
 
   /// A place in the stream that a socket sends; tells whether the application at the other end was
   /// given all before it.
@@ -43,6 +45,12 @@ class Network {
   io::Instant sent_at(const SimulatedProactor& proactor, io::Socket socket, uint64_t octets) const;
   /// Has the application at the other end neither closed nor lost the connection?
   bool is_peer_open(const SimulatedProactor& proactor, io::Socket socket) const;
+
+  // --- For Datagrams ---
+  Reach reach(const io::SocketAddress& address) const;
+  bool is_cut(const io::SocketAddress& address) const { return cut_.contains(address.text()); }
+  /// One way to or from `remote`.
+  io::Duration draw_latency(const io::SocketAddress& remote);
 
   // --- For SimulatedProactor: the operations take effect; `id` is whom to complete ---
   void connect(SimulatedProactor& proactor, uint64_t id, io::Connect& op);
@@ -64,12 +72,14 @@ class Network {
     ConnectionPointer connection;
     int side = 0;
     std::shared_ptr<Listener> listener;
+    Datagrams::SocketPointer datagrams;
   };
   using Key = std::pair<uint32_t, int32_t>;  // proactor, socket
 
   Entry* find(const SimulatedProactor& proactor, io::Socket socket);
   io::Socket add(SimulatedProactor& proactor, Entry entry);
   unsigned count(const SimulatedProactor& proactor) const;
+  int32_t choose_local(SimulatedProactor& proactor, io::Connect& op);
   Reach draw_reach(SimulatedProactor& proactor, const io::SocketAddress& remote);
   void establish(SimulatedProactor& proactor, uint64_t id, io::Instant give_up);
   void draw_connection_fault(const ConnectionPointer& connection);
@@ -83,6 +93,7 @@ class Network {
   bool is_cut(const Connection& connection) const;
 
   World& world_;
+  Datagrams datagrams_;
   std::map<Key, Entry> sockets_;
   std::multimap<std::string, std::shared_ptr<Listener>> listeners_;
   std::map<std::string, Reach> reach_;

@@ -40,6 +40,7 @@ class SimulatedProactor final : public io::Proactor {
   uint32_t number() const { return number_; }
 
  private:
+  friend class Datagrams;
   friend class Network;
   friend class Process;
   friend class World;
