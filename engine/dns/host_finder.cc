@@ -64,7 +64,6 @@ class HostFinder::Search final : Resolver::Waiter {
   Candidate candidate_of(const NextHop& hop) const;
   void resolved(size_t tag, const RecordSet& set) override;
   void take(size_t tag, RecordSet set);
-  void look_for_mx();
   void look_for_addresses();
   void look(const std::string& name, RecordType type, size_t tag);
   void go_on();
@@ -77,7 +76,7 @@ class HostFinder::Search final : Resolver::Waiter {
   std::string domain_;
   std::optional<RecordSet> mx_;
   std::vector<Candidate> candidates_;
-  bool has_looked_for_addresses_ = false;
+  bool is_no_domain_ = false, has_looked_for_addresses_ = false;
   size_t pending_ = 0;
 };
 
@@ -108,14 +107,14 @@ void HostFinder::Search::begin_with_domain() {
         is_address_literal(target_.domain) ? parse_next_hop(target_.domain) : std::nullopt;
     if (literal) {
       candidates_.push_back(candidate_of(*literal));
-      candidates_.back().name = target_.domain;
+      candidates_.back().name = domain_ = target_.domain;
       mx_ = known_for_good(RecordSet::Status::no_data);
       return look_for_addresses();
     }
   }
   domain_ = plain_name(target_.domain);
-  if (is_hostname(domain_)) return look_for_mx();
-  mx_ = known_for_good(RecordSet::Status::no_name);
+  if (is_hostname(domain_)) return look(domain_, RecordType::mx, 0);
+  is_no_domain_ = true;
 }
 
 /// Addresses as written, and of localhost (RFC 6761 section 6.3), are known; others are not yet.
@@ -141,8 +140,6 @@ Candidate HostFinder::Search::candidate_of(const NextHop& hop) const {
   }
   return candidate;
 }
-
-void HostFinder::Search::look_for_mx() { look(domain_, RecordType::mx, 0); }
 
 void HostFinder::Search::look_for_addresses() {
   has_looked_for_addresses_ = true;
@@ -185,9 +182,7 @@ void HostFinder::Search::go_on() {
   if (!has_looked_for_addresses_) look_for_addresses();
   if (pending_ > 0) return;
   if (!target_.next_hops.empty()) return finish(next_hop_plan(candidates_, state_.ourselves));
-  if (domain_.empty() || is_hostname(domain_))
-    return finish(
-        mx_plan(domain_.empty() ? target_.domain : domain_, *mx_, candidates_, state_.ourselves));
+  if (!is_no_domain_) return finish(mx_plan(domain_, *mx_, candidates_, state_.ourselves));
   finish({.failure = Failure{smtp::Result::permanent,
                              {5, 1, 2},
                              fmt::format("dns: '{}' is no domain name", target_.domain)},
