@@ -39,6 +39,12 @@ std::expected<Head, ErrorCode> read_head(io::Proactor& proactor, const std::stri
 }
 
 std::expected<Census, Error> take_census(io::Proactor& proactor, const std::string& folder) {
+  // Who renamed a summary may have been killed before his sync: with the power the campaign would
+  // come back, and must find its fates.
+  io::SyncDirectory sync;
+  sync.path = folder;
+  if (const int32_t synced = io::run(proactor, sync); synced < 0)
+    return std::unexpected(disk_error("sync the folder", folder, synced));
   io::ListDirectory list;
   list.path = folder;
   if (const int32_t listed = io::run(proactor, list); listed < 0)

@@ -32,6 +32,7 @@ struct Found {
   bool is_header_damaged = false;
   bool is_unreadable = false;  // in places: that may pass, so nothing is cut
   uint64_t cut_at = UINT64_MAX;
+  uint64_t doubtful_from = 0, doubtful_to = 0;  // taken, and perhaps in the page cache alone
 };
 
 /// A file while it is in scope.
@@ -77,7 +78,8 @@ class Recovery {
                                     std::span<std::byte> out);
   void take(const Found& segment, const RecordHeader& header, Bytes payload,
             std::unordered_set<uint64_t>& campaigns);
-  std::expected<void, Error> cut(const Found& segment);
+  std::expected<void, Error> settle(const Found& segment);
+  std::expected<void, Error> write_again(const Found& segment, io::File file);
 
   io::Proactor& proactor_;
   const std::string folder_;
@@ -93,9 +95,13 @@ std::expected<Recovered, Error> Recovery::run() {
     if (auto looked = look_at_header(segment); !looked) return std::unexpected(looked.error());
   for (Found& segment : segments_)
     if (auto done = read(segment); !done) return std::unexpected(done.error());
-  if (!read_only_)
-    for (Found& segment : segments_)
-      if (auto done = cut(segment); !done) return std::unexpected(done.error());
+  if (read_only_ || segments_.empty()) return std::move(recovered_);
+  for (const Found& segment : segments_)
+    if (auto done = settle(segment); !done) return std::unexpected(done.error());
+  io::SyncDirectory sync;
+  sync.path = folder_;
+  if (const int32_t result = io::run(proactor_, sync); result < 0)
+    return std::unexpected(disk_error("sync the journal's folder", folder_, result));
   return std::move(recovered_);
 }
 
@@ -187,6 +193,11 @@ std::expected<void, Error> Recovery::read(Found& segment) {
     segment.cut_at = end;
   else if (segment.has_reserve)
     segment.cut_at = segment.bytes;
+  if (!segment.is_unreadable) {
+    // The file's header was written with the first commit.
+    segment.doubtful_from = reader.sound_commit() <= 1 ? 0 : reader.sound_commit_begin();
+    segment.doubtful_to = end;
+  }
   recovered_.records += reader.records();
   recovered_.segments.push_back({segment.path,
                                  {campaigns.begin(), campaigns.end()},
@@ -238,19 +249,42 @@ std::expected<size_t, Error> Recovery::fill(Found& segment, io::File file, uint6
   return out.size();
 }
 
-std::expected<void, Error> Recovery::cut(const Found& segment) {
-  if (segment.cut_at == UINT64_MAX) return {};
+/// Cuts the torn tail, and makes durable what was taken: a kill may have left the last commit in
+/// the page cache alone, and a loss of power could take it after it was counted.
+std::expected<void, Error> Recovery::settle(const Found& segment) {
   const OpenFile open(proactor_, segment.path, O_RDWR);
   if (open.result() < 0) return std::unexpected(disk_error("open", segment.path, open.result()));
   io::Truncate truncate;
   truncate.file = open.file();
   truncate.size = segment.cut_at;
-  if (const int32_t result = io::run(proactor_, truncate); result < 0)
-    return std::unexpected(disk_error("cut the torn tail", segment.path, result));
+  if (segment.cut_at != UINT64_MAX)
+    if (const int32_t result = io::run(proactor_, truncate); result < 0)
+      return std::unexpected(disk_error("cut the torn tail", segment.path, result));
+  if (auto written = write_again(segment, open.file()); !written) return written;
   io::Datasync datasync;
   datasync.file = open.file();
   if (const int32_t result = io::run(proactor_, datasync); result < 0)
     return std::unexpected(disk_error("sync", segment.path, result));
+  return {};
+}
+
+/// A sync that failed before the kill took the pages for written: only new writes are synced.
+std::expected<void, Error> Recovery::write_again(const Found& segment, io::File file) {
+  io::Read read;
+  io::Write write;
+  read.file = write.file = file;
+  for (uint64_t at = segment.doubtful_from; at < segment.doubtful_to;) {
+    const size_t wanted = std::min<uint64_t>(window_bytes, segment.doubtful_to - at);
+    read.offset = write.offset = at;
+    read.bytes = {window_.get(), wanted};
+    const int32_t result = io::run(proactor_, read);
+    if (result <= 0)
+      return std::unexpected(disk_error("read", segment.path, result < 0 ? result : -EIO));
+    write.bytes = {window_.get(), static_cast<size_t>(result)};
+    if (const int32_t written = io::run(proactor_, write); written < 0)
+      return std::unexpected(disk_error("write", segment.path, written));
+    at += static_cast<uint64_t>(result);
+  }
   return {};
 }
 

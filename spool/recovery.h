@@ -49,8 +49,9 @@ struct Recovered {
 };
 
 /// Reads every journal segment of `spool`, cuts torn tails, passes over damage in the middle and
-/// reports it. Running it again changes nothing. `read_only` cuts nothing (a look at a spool that
-/// another process may own). Blocking. Time: that of reading the journal once.
+/// reports it. On return what it found is durable. Running it again changes nothing. `read_only`
+/// neither cuts nor writes (a look at a spool that another process may own). Blocking. Time: that
+/// of reading the journal once, and of syncing the last commit of each segment.
 std::expected<Recovered, Error> recover_journal(io::Proactor& proactor, const std::string& spool,
                                                 bool read_only = false);
 

@@ -23,6 +23,8 @@ size_t SegmentReader::read(Bytes window, bool is_last, const Visit& visit) {
         const size_t taken = std::min(whole, rest.size());
         if (is_payload_sound(*header, payload, salt_)) {
           meet(mark);
+          if (sound_commit_ < mark.number)
+            sound_commit_ = mark.number, sound_commit_begin_ = offset_;
           visit(*header, payload);
           at += taken, offset_ += taken, sound_end_ = offset_, ++records_;
           searching_ = false;

@@ -39,6 +39,9 @@ class SegmentReader {
   std::vector<Lost> lost() const;
   /// Behind the last sound record; what follows is a torn tail.
   uint64_t sound_end() const { return sound_end_; }
+  /// Of the last commit with a sound record, number (0: none) and where the first of them begins.
+  uint32_t sound_commit() const { return sound_commit_; }
+  uint64_t sound_commit_begin() const { return sound_commit_begin_; }
   uint64_t records() const { return records_; }
 
  private:
@@ -61,7 +64,8 @@ class SegmentReader {
   uint64_t sound_end_;
   uint64_t records_ = 0;
   bool searching_ = false;  // the place of the next header is not known
-  uint32_t last_commit_ = 0;
+  uint32_t last_commit_ = 0, sound_commit_ = 0;
+  uint64_t sound_commit_begin_ = 0;
   std::optional<Mark> before_;
   std::vector<Stretch> stretches_;
 };

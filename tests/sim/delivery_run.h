@@ -71,9 +71,10 @@ class DeliveryRun {
   };
 
   void look_into_death();
+  void look_at_disk();
+  std::set<std::string> fates_in(Memory memory) const;
   void read_log();
   Answer rough_answer(Phase phase);
-  std::optional<spool::OpenedCampaign> open_campaign(unsigned index);
   void check_delivery(const std::string& recipient, const Delivery& delivery) const;
   void check_duplicates(const std::string& recipient,
                         const std::vector<const Delivery*>& deliveries) const;
@@ -92,8 +93,9 @@ class DeliveryRun {
   std::unique_ptr<SimulatedEngine> engine_;
   std::vector<io::Instant> deaths_;
   std::set<std::string> log_lines_;
-  std::map<std::string, io::Instant> fate_on_disk_since_;  // as seen after deaths
-  unsigned refusals_ = 0;                                  // 5xx that may end a recipient
+  std::map<std::string, io::Instant> fate_since_;  // as the next engine will find it in the spool
+  std::set<std::string> durable_fates_;            // that no loss of power can take
+  unsigned refusals_ = 0;                          // 5xx that may end a recipient
 };
 
 }  // namespace sluice::sim

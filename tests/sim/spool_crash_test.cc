@@ -415,6 +415,46 @@ TEST(Journal, recovery_may_crash_at_every_point_and_loses_nothing) {
       }
 }
 
+/// Dies in a commit; recovery takes what it finds in the page cache; then the power goes.
+void lose_what_was_recovered(uint64_t operation, uint64_t seed, bool sync_fails) {
+  SCOPED_TRACE("operation " + std::to_string(operation) + " seed " + std::to_string(seed));
+  sim::World world(seed);
+  ASSERT_TRUE(hand_off(world.start().proactor()));
+  // Nothing can be reserved, so that no reserve has to be cut off.
+  world.disk().capacity = world.disk().used_bytes() + 20'000;
+  world.crash_at(world.operations() + operation, Crash::process);
+  if (sync_fails) world.faults.datasync_error = 1;
+  {
+    Owner owner(world);
+    if (owner.journal && owner.uid()) {
+      owner.append({*owner.uid(), 1, 1, OutcomeKind::delivered, {}});
+      owner.append({*owner.uid(), 2, 1, OutcomeKind::deferred, owner.proactor().wall()});
+      owner.run_until([&] { return owner.acknowledged == 2; });
+    }
+  }
+  world.crash_at(0, Crash::process);
+  world.faults = {};
+  world.disk().capacity = UINT64_MAX;
+  const auto before = recover_journal(world.start().proactor(), folder);
+  ASSERT_TRUE(before) << before.error().message;
+  world.lose_power();
+  auto after = recover_journal(world.start().proactor(), folder);
+  ASSERT_TRUE(after) << after.error().message;
+  for (const auto& [uid, progress] : before->campaigns) {
+    // There may be more: a segment whose unlink was lost.
+    const Progress& left = after->campaigns[uid];
+    EXPECT_TRUE(left.has_fate(1) || !progress.has_fate(1));
+    EXPECT_TRUE(left.deferred.contains(2) || !progress.deferred.contains(2));
+  }
+}
+
+TEST(Journal, what_recovery_found_is_durable) {
+  for (const bool sync_fails : {false, true})
+    for (uint64_t seed = 1; seed <= 10; ++seed)
+      for (uint64_t operation = 1; operation <= 40 && !HasFailure(); ++operation)
+        lose_what_was_recovered(operation, seed, sync_fails);
+}
+
 TEST(Spool, a_campaign_that_is_not_finished_keeps_its_fates_at_every_crash_point_of_finishing) {
   const auto scenario = [](sim::World& world, Ledger* ledger) {
     Owner owner(world);
@@ -457,6 +497,36 @@ TEST(Spool, a_campaign_that_is_not_finished_keeps_its_fates_at_every_crash_point
         if (testing::Test::HasFailure()) return;
       }
   }
+}
+
+/// FORMAT.md section 4.3, for the engine that comes after one that was killed.
+TEST(Spool, lets_no_segment_go_at_a_start_before_the_summary_is_on_the_disk) {
+  unsigned gone = 0;
+  for (uint64_t run = 0; run < 100 && !HasFailure(); ++run) {
+    const uint64_t operation = 1 + run % 20, seed = 1 + run / 20;
+    SCOPED_TRACE("operation " + std::to_string(operation) + " seed " + std::to_string(seed));
+    sim::World world(seed);
+    ASSERT_TRUE(hand_off(world.start().proactor()));
+    {
+      Owner owner(world);
+      ASSERT_EQ(owner.campaigns.size(), 1u);
+      ASSERT_TRUE(owner.append_fates(owner.campaigns[0]->info().uid, recipient_count));
+      world.crash_at(world.operations() + operation, Crash::process);
+      owner.finish(owner.campaigns[0]);
+    }
+    world.crash_at(0, Crash::process);
+    io::EventLoop loop(world.start().proactor());
+    const auto spool = Spool::open(loop, folder);
+    ASSERT_TRUE(spool) << spool.error().message;
+    if (!(*spool)->recovered().segments.empty()) continue;
+    ++gone;
+    sim::World left(1);
+    left.disk().copy(world.disk(), sim::Memory::platter);
+    const auto file = left.disk().contents(folder + "/campaigns/" + id);
+    ASSERT_TRUE(file);
+    EXPECT_EQ(file->size(), 256u) << "a loss of power now would bring the campaign back";
+  }
+  EXPECT_GT(gone, 10u);
 }
 
 // --- A storm ---

@@ -58,6 +58,26 @@ Disk::InodePointer Disk::make_inode(bool is_directory) {
   return inode;
 }
 
+void Disk::copy(const Disk& other, Memory memory) {
+  open_files_.clear();
+  unsynced_names_.clear();
+  used_bytes_ = 0;
+  root_ = copy(*other.root_, memory);
+}
+
+Disk::InodePointer Disk::copy(const Inode& other, Memory memory) {
+  const InodePointer inode = make_inode(other.is_directory);
+  const bool is_cached = memory == Memory::page_cache;
+  inode->content = inode->durable = is_cached ? other.content : other.durable;
+  for (const auto& [name, child] : is_cached ? other.entries : other.durable_entries) {
+    const InodePointer copied = copy(*child, memory);
+    copied->parent = inode.get();
+    inode->entries[name] = inode->durable_entries[name] = copied;
+  }
+  account(*inode);
+  return inode;
+}
+
 Disk::Place Disk::find(const std::string& path) const {
   Place place{nullptr, {}, root_};
   std::vector<InodePointer> above;  // for ".."

@@ -18,6 +18,8 @@ namespace sluice::sim {
 /// Which open files go when a process ends.
 using ProcessNumber = uint32_t;
 
+enum class Memory : uint8_t { page_cache, platter };
+
 /// A file system with two memories: the page cache, which all processes see, and the platter, which
 /// is what is left after a loss of power. Operations take effect at once and return what io/op.h
 /// says for theirs; when they happen is the World's affair. What is not modelled: rights (but for
@@ -55,6 +57,10 @@ class Disk {
   /// or a file written in it is closed.
   int64_t watch(const std::string& path);
   std::function<void(int64_t directory)> changed;
+
+  /// Becomes what `other` is to who reads it now, or what would be left of it by a loss of power
+  /// that takes all it can. What was here is gone.
+  void copy(const Disk& other, Memory memory);
 
   // --- Disasters ---
   /// Closes the process's files, as its end does; locks go with them.
@@ -97,6 +103,7 @@ class Disk {
   Place find(const std::string& path) const;
   OpenFile* opened(int32_t descriptor);
   InodePointer make_inode(bool is_directory);
+  InodePointer copy(const Inode& other, Memory memory);
   void change_names(Change change);
   void make_durable(const Change& change);
   void account(Inode& inode);
