@@ -12,6 +12,12 @@ void put_text(std::string& out, std::string_view text) {
   out += text;
 }
 
+/// An enumerator that is 0 to `last`.
+template <class Enum>
+Enum take_choice(Leb128Reader& reader, Enum last) {
+  return static_cast<Enum>(reader.integer(static_cast<uint64_t>(last)));
+}
+
 std::string_view take_text(Leb128Reader& reader) {
   return reader.octets(reader.integer(CampaignMessage::text_bytes_max));
 }
@@ -27,9 +33,13 @@ std::expected<CampaignMessage, spool::ErrorCode> CampaignMessage::decode(spool::
 
   CampaignMessage message;
   message.recipients_need = static_cast<uint8_t>(reader.integer(UINT8_MAX));
+  message.notices = take_choice(reader, Notices::sender);
+  message.priority = take_choice(reader, Priority::non_urgent);
+  message.returned = take_choice(reader, ReturnedContent::full);
   message.next_hop = take_text(reader);
   message.sender = take_text(reader);
   message.message_id_domain = take_text(reader);
+  message.envelope_id = take_text(reader);
   const uint64_t columns = reader.integer(columns_max);
   if (reader.failed() || columns == 0) return damaged;
   message.columns.resize(columns);
@@ -45,9 +55,13 @@ std::string CampaignMessage::encode() const {
   out.reserve(content.size() + 512);
   put_leb128(out, version);
   put_leb128(out, recipients_need);
+  put_leb128(out, static_cast<uint8_t>(notices));
+  put_leb128(out, static_cast<uint8_t>(priority));
+  put_leb128(out, static_cast<uint8_t>(returned));
   put_text(out, next_hop);
   put_text(out, sender);
   put_text(out, message_id_domain);
+  put_text(out, envelope_id);
   put_leb128(out, columns.size());
   for (const std::string_view column : columns) put_text(out, column);
   out.append(reinterpret_cast<const char*>(content.data()), content.size());

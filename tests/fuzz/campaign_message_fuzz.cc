@@ -19,6 +19,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   CHECK(again && again->recipients_need == message->recipients_need &&
         again->next_hop == message->next_hop);
   CHECK(again->sender == message->sender && again->message_id_domain == message->message_id_domain);
+  CHECK(again->notices == message->notices && again->priority == message->priority &&
+        again->returned == message->returned && again->envelope_id == message->envelope_id);
   CHECK(again->columns == message->columns && again->encode() == encoded);
   return 0;
 }

@@ -11,9 +11,13 @@ spool::Bytes octets(std::string_view text) { return std::as_bytes(std::span(text
 
 CampaignMessage sample(const std::string& content) {
   return {.recipients_need = 3,
+          .notices = Notices::sender,
+          .priority = Priority::urgent,
+          .returned = ReturnedContent::full,
           .next_hop = "192.0.2.7:25",
           .sender = "bounce+{{id}}@news.example",
           .message_id_domain = "mta1.news.example",
+          .envelope_id = "QQ314159",
           .columns = {"email", "name", std::string_view()},
           .content = octets(content)};
 }
@@ -27,6 +31,10 @@ TEST(CampaignMessage, comes_back_as_it_was_encoded) {
   EXPECT_EQ(message->next_hop, "192.0.2.7:25");
   EXPECT_EQ(message->sender, "bounce+{{id}}@news.example");
   EXPECT_EQ(message->message_id_domain, "mta1.news.example");
+  EXPECT_EQ(message->notices, Notices::sender);
+  EXPECT_EQ(message->priority, Priority::urgent);
+  EXPECT_EQ(message->returned, ReturnedContent::full);
+  EXPECT_EQ(message->envelope_id, "QQ314159");
   EXPECT_EQ(message->columns, (std::vector<std::string_view>{"email", "name", ""}));
   EXPECT_EQ(std::string_view(reinterpret_cast<const char*>(message->content.data()),
                              message->content.size()),
@@ -59,10 +67,19 @@ TEST(CampaignMessage, of_a_later_version_is_told_from_a_damaged_one) {
   EXPECT_EQ(CampaignMessage::decode(octets(encoded)).error(), spool::ErrorCode::damaged);
 }
 
+TEST(CampaignMessage, choice_that_this_version_does_not_know_is_damaged) {
+  const std::string encoded = sample("x").encode();
+  for (const size_t at : {2u, 3u, 4u}) {
+    std::string changed = encoded;
+    changed[at] = 9;
+    EXPECT_EQ(CampaignMessage::decode(octets(changed)).error(), spool::ErrorCode::damaged) << at;
+  }
+}
+
 TEST(CampaignMessage, count_of_columns_that_nobody_could_mean_is_damaged) {
-  EXPECT_EQ(CampaignMessage::decode(octets({"\x01\x00\x00\x00\x00\xff\xff\xff\x7f", 9})).error(),
+  EXPECT_EQ(CampaignMessage::decode(octets({"\x01\0\0\0\0\0\0\0\0\xff\xff\xff\x7f", 13})).error(),
             spool::ErrorCode::damaged);
-  EXPECT_EQ(CampaignMessage::decode(octets({"\x01\x00\x00\x00\x00\x00", 6})).error(),
+  EXPECT_EQ(CampaignMessage::decode(octets({"\x01\0\0\0\0\0\0\0\0\0", 10})).error(),
             spool::ErrorCode::damaged);
 }
 
