@@ -102,9 +102,10 @@ bool Merge::step() {
         ++next_;
         const auto octets = value(instruction.column);
         if (octets.empty()) break;
-        const bool copied = (recipient_->flags & Recipient::is_plain) != 0 &&
-                            instruction.escape() <= Escape::html &&
-                            !(at_line_start_ && octets.front() == '.');
+        const bool copied =
+            instruction.escape() == Escape::wire ||
+            ((recipient_->flags & Recipient::is_plain) != 0 &&
+             instruction.escape() <= Escape::html && !(at_line_start_ && octets.front() == '.'));
         if (copied) return set(octets);
         escaper_.begin(octets, instruction.escape());
         break;

@@ -1,9 +1,18 @@
 #include "engine/mail/template.h"
 
 #include "engine/mail/program.h"
+#include "engine/mail/program_builder.h"
 #include "io/check.h"
 
 namespace sluice::engine::mail {
+
+Template Template::ready_made() {
+  ProgramBuilder builder;
+  builder.slot(0, Escape::wire);
+  builder.set_has_8bit_slots();
+  builder.end_message();
+  return Template(std::make_shared<const Program>(std::move(builder).finish({false})));
+}
 
 std::optional<Template> Template::decode(spool::Bytes bytes) {
   auto program = Program::decode(bytes);

@@ -56,6 +56,11 @@ class Template {
 
   static std::expected<Template, std::vector<TemplateError>> compile(const TemplateInput& input);
 
+  /// For messages that are ready before they are spooled, one a recipient: the only field (besides
+  /// `email`) holds the whole message in wire form, and the sender is the null sender. The field
+  /// may have 8-bit octets when its recipient says needs_8bit.
+  static Template ready_made();
+
   /// Reads what encode() wrote; `bytes` must outlive the Template. nullopt when it is damaged or of
   /// a newer version.
   static std::optional<Template> decode(spool::Bytes bytes);

@@ -58,7 +58,7 @@ void put_escaped(std::string& out, char mark, char octet) {
 }  // namespace
 
 void ValueEscaper::begin(std::string_view value, Escape escape) {
-  CHECK(is_body_escape(escape));
+  CHECK(is_body_escape(escape) && escape != Escape::wire);
   rest_ = value;
   escape_ = escape;
   column_ = 0;
@@ -185,6 +185,7 @@ void escape_into(std::string& out, std::string_view value, Escape escape) {
 }
 
 size_t escaped_bytes(std::string_view value, Escape escape) {
+  if (escape == Escape::wire) return value.size();
   const bool html = escape == Escape::html || escape == Escape::qp_html;
   const bool quoted_printable = escape == Escape::qp_text || escape == Escape::qp_html;
   size_t bytes = 0;

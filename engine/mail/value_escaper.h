@@ -6,8 +6,8 @@
 
 namespace sluice::engine::mail {
 
-/// How a slot writes its value. The first four are for bodies and are streamed; the others are for
-/// pieces of header fields and of the sender.
+/// How a slot writes its value. The first four and `wire` are for bodies and are streamed; the
+/// others are for pieces of header fields and of the sender.
 enum class Escape : uint8_t {
   text,        // as it is; line ends become CRLF, dots at line starts are stuffed
   html,        // & < > " ' as entities, then as text
@@ -18,11 +18,15 @@ enum class Escape : uint8_t {
   url_whole,   // the value is a URL: only what no URL may hold is percent-encoded
   local_part,  // dot-atom of RFC 5322 section 3.2.3; other octets as =XX
   identifier,  // as local_part, but @ < > stay
+  wire,  // octet for octet: the value is whole lines in wire form, by the word of who wrote it
 };
-inline constexpr uint8_t escape_count = 9;
-inline bool is_body_escape(Escape escape) { return escape <= Escape::qp_html; }
+inline constexpr uint8_t escape_count = 10;
+constexpr bool is_body_escape(Escape escape) {
+  return escape <= Escape::qp_html || escape == Escape::wire;
+}
 
-/// Escapes a value for a body, piece by piece, so that a long value needs no long buffer.
+/// Escapes a value for a body, piece by piece, so that a long value needs no long buffer. Not for
+/// Escape::wire, which needs nothing done.
 class ValueEscaper {
  public:
   /// An upper bound of what next() appends.

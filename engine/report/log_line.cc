@@ -83,7 +83,7 @@ void LogLineWriter::append(std::string& out, const LogEntry& entry) {
   line.string("event", event_names[static_cast<size_t>(entry.event)]);
   string("id", entry.id);
   string("campaign", entry.campaign);
-  string("sender", entry.sender);
+  if (entry.sender) line.string("sender", *entry.sender);
   string("recipient", entry.recipient);
   string("original_recipient", entry.original_recipient);
   string("message_id", entry.message_id);

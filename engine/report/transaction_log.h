@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <expected>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -32,7 +33,9 @@ enum class Event : uint8_t {
 struct LogEntry {
   Event event = Event::accepted;
   io::WallTime time{};
-  std::string_view id, campaign, sender, recipient, original_recipient, message_id;
+  std::string_view id, campaign;
+  std::optional<std::string_view> sender;  // "" is the null sender, and is written
+  std::string_view recipient, original_recipient, message_id;
   uint64_t bytes = 0;
   uint64_t recipients = 0;  // `accepted` of a campaign: one line for all of them
   uint32_t attempt = 0;

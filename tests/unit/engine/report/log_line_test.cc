@@ -85,6 +85,11 @@ TEST(LogLine, leaves_out_what_is_empty_but_tls) {
             "{\"time\":\"1970-01-01T00:00:00.000000Z\",\"event\":\"in_doubt\",\"tls\":null}\n");
 }
 
+TEST(LogLine, tells_the_null_sender_from_one_that_is_not_known) {
+  EXPECT_NE(line({.sender = ""}).find(R"("sender":"",)"), std::string::npos);
+  EXPECT_EQ(line({}).find("sender"), std::string::npos);
+}
+
 TEST(LogLine, addresses_are_written_as_socket_address_writes_them) {
   for (const char* text :
        {"127.0.0.1:25", "255.255.255.255:65535", "[::1]:1", "[2001:db8:1:2:3:4:5:6]:2525"}) {
