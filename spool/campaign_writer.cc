@@ -7,6 +7,7 @@
 
 #include "io/check.h"
 #include "spool/campaign.h"
+#include "spool/campaign_encoder.h"
 #include "spool/campaign_file.h"
 #include "spool/campaign_name.h"
 #include "spool/disk_error.h"
@@ -38,16 +39,13 @@ class HandoffWriter final : public CampaignWriter {
 
  private:
   std::expected<bool, Error> create_temporary();
-  void end_block();
-  void end_group();
-  void put_record(RecordType type, Bytes payload);
+  void take(Bytes bytes);
   void flush();
   void write(Bytes bytes, uint64_t offset);
   std::expected<void, Error> sync_names();
   void discard();
   bool go_on(int32_t result, std::string_view what, const std::string& path);
   std::unexpected<Error> refused() const { return std::unexpected(*error_); }
-  uint64_t bytes() const { return written_ + buffer_.size(); }
 
   io::Proactor& proactor_;
   const std::string folder_, path_;
@@ -57,15 +55,9 @@ class HandoffWriter final : public CampaignWriter {
 
   std::string temporary_;  // path, while it exists
   io::File file_;
-  Salt salt_;
   std::vector<std::byte> buffer_;
-  uint64_t written_ = 0;  // octets of the file before buffer_
-  std::optional<SegmentWriter> block_;
-  uint32_t block_first_ = 0;
-  Contents contents_;
-  std::string group_name_;
-  uint32_t group_first_ = 0;
-  std::vector<std::byte> groups_, index_;  // payloads of their records
+  uint64_t written_ = head_bytes;  // octets of the file before buffer_; the head comes last
+  std::optional<CampaignEncoder> encoder_;
 };
 
 std::expected<void, Error> HandoffWriter::start() {
@@ -75,15 +67,14 @@ std::expected<void, Error> HandoffWriter::start() {
   is_known_ = found == 0;
   if (is_known_) return sync_names();
   if (found != -ENOENT) return std::unexpected(disk_error("look for the campaign", path_, found));
-  salt_ = Salt::from(proactor_.random());
+  encoder_.emplace(Salt::from(proactor_.random()), [this](Bytes bytes) { take(bytes); });
   while (info_.uid == 0) info_.uid = proactor_.random();
   for (;;) {
     const auto created = create_temporary();
     if (!created) return std::unexpected(created.error());
     if (*created) break;
   }
-  buffer_.reserve(write_buffer_bytes + block_record_bytes_max);
-  buffer_.resize(head_bytes);
+  buffer_.reserve(write_buffer_bytes);
   return {};
 }
 
@@ -114,74 +105,27 @@ std::expected<bool, Error> HandoffWriter::create_temporary() {
 
 std::expected<void, Error> HandoffWriter::begin_group(std::string_view name) {
   if (error_) return refused();
-  end_group();
-  group_name_ = name;
+  if (!is_known_) encoder_->begin_group(name);
   return {};
-}
-
-void HandoffWriter::end_group() {
-  if (contents_.recipients == group_first_) return;
-  put_leb128(groups_, contents_.recipients - group_first_);
-  put_leb128(groups_, group_name_.size());
-  const Bytes name = std::as_bytes(std::span(group_name_));
-  groups_.insert(groups_.end(), name.begin(), name.end());
-  ++contents_.groups;
-  group_first_ = contents_.recipients;
 }
 
 std::expected<void, Error> HandoffWriter::add(Bytes entry) {
-  if (error_) return refused();
   if (is_known_) return {};
-  if (entry.size() > entry_bytes_max)
-    error_ = Error{ErrorCode::not_allowed, 0,
-                   fmt::format("recipient {}: its fields take {} octets; at most {} are possible",
-                               contents_.recipients, entry.size(), entry_bytes_max)};
-  if (contents_.recipients == UINT32_MAX)
-    error_ = Error{ErrorCode::not_allowed, 0,
-                   fmt::format("a campaign has at most {} recipients; make two", UINT32_MAX)};
+  if (!error_)
+    if (auto added = encoder_->add(entry); !added) error_ = std::move(added.error());
   if (error_) return refused();
-
-  if (block_ && block_->payload_bytes() + entry.size() + 3 > block_bytes_target) end_block();
-  if (error_) return refused();
-  if (!block_) {
-    block_.emplace(buffer_, salt_).begin_record();
-    block_first_ = contents_.recipients;
-  }
-  block_->put_number(entry.size());
-  block_->put(entry);
-  ++contents_.recipients;
   return {};
 }
 
-void HandoffWriter::end_block() {
-  if (!block_) return;
-  const auto bytes = static_cast<uint32_t>(record_bytes(block_->payload_bytes()));
-  block_->end_record(RecordType::block, block_first_);
-  block_.reset();
-  ++contents_.blocks;
-  SegmentWriter index(index_, salt_);
-  index.put_fixed(this->bytes() - bytes);
-  index.put_fixed(block_first_);
-  index.put_fixed(bytes);
-  if (buffer_.size() >= write_buffer_bytes) flush();
-}
-
-/// A record of the tail, whose payload may be large: it is written from where it lies.
-void HandoffWriter::put_record(RecordType type, Bytes payload) {
-  if (payload.size() > payload_bytes_max && !error_)
-    error_ = Error{ErrorCode::not_allowed, 0,
-                   fmt::format("campaign '{}': its message or its list of destinations takes "
-                               "{:.0f} MiB; at most {:.0f} are possible",
-                               info_.id, static_cast<double>(payload.size()) / mebibyte,
-                               static_cast<double>(payload_bytes_max) / mebibyte)};
-  if (error_) return;
-  const size_t at = buffer_.size();
-  buffer_.resize(at + record_header_bytes);
-  encode_record_header(std::span(buffer_).subspan(at), salt_, type, 0, payload);
-  flush();
-  write(payload, written_);
-  written_ += payload.size();
-  buffer_.resize(padded(payload.size()) - payload.size());
+/// From the encoder: small pieces are gathered, large ones written from where they lie.
+void HandoffWriter::take(Bytes bytes) {
+  if (buffer_.size() + bytes.size() > write_buffer_bytes) flush();
+  if (bytes.size() < write_buffer_bytes) {
+    buffer_.insert(buffer_.end(), bytes.begin(), bytes.end());
+    return;
+  }
+  write(bytes, written_);
+  written_ += bytes.size();
 }
 
 void HandoffWriter::flush() {
@@ -205,7 +149,7 @@ void HandoffWriter::write(Bytes bytes, uint64_t offset) {
         "were written); "
         "nothing was handed off; free some and try again",
         folder_, info_.id, static_cast<double>(offset + bytes.size()) / mebibyte,
-        contents_.recipients);
+        encoder_->recipients());
 }
 
 bool HandoffWriter::go_on(int32_t result, std::string_view what, const std::string& path) {
@@ -215,15 +159,11 @@ bool HandoffWriter::go_on(int32_t result, std::string_view what, const std::stri
 
 std::expected<CampaignWriter::Committed, Error> HandoffWriter::commit(Bytes message) {
   if (is_known_) return Committed{.was_known = true};
-  end_block();
-  end_group();
-  contents_.tail_offset = bytes();
-  put_record(RecordType::message, message);
-  put_record(RecordType::groups, groups_);
-  put_record(RecordType::index, index_);
+  if (error_) return refused();
+  const auto head = encoder_->finish(info_, message);
+  if (!head) error_ = head.error();
   flush();
-  contents_.tail_bytes = written_ - contents_.tail_offset;
-  write(encode_head({.salt = salt_, .info = info_, .contents = contents_}), 0);
+  if (!error_) write(*head, 0);
   if (error_) return refused();
 
   io::Datasync datasync;
