@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "io/check.h"
 
@@ -80,23 +81,22 @@ void Fates::turn_ended(uint32_t sessions) {
   back_.clear();
   if (cycling_ || (gathered_.empty() && !log_->has_pending())) return;
   cycling_ = true;
-  for (Recorded& recorded : gathered_) {
+  committing_.insert(committing_.end(), std::move_iterator(gathered_.begin()),
+                     std::move_iterator(gathered_.end()));
+  gathered_.clear();
+  log_->flush();
+}
+
+/// Only now does the journal get them: it commits when it wants to.
+void Fates::log_flushed() {
+  for (const Recorded& recorded : committing_)
     journal_->append({.campaign = recorded.mailing->campaign->info().uid,
                       .recipient = recorded.item.number,
                       .attempt = recorded.item.attempts,
                       .kind = recorded.kind,
                       .next_attempt = recorded.next_attempt});
-    committing_.push_back(std::move(recorded));
-  }
-  gathered_.clear();
-  log_->flush();
-}
-
-void Fates::log_flushed() {
-  if (journal_->has_pending())
-    journal_->commit();
-  else
-    cycling_ = journal_->is_committing();
+  journal_->commit();
+  cycling_ = !committing_.empty();
   loop_.request_turn();
 }
 
@@ -105,7 +105,7 @@ void Fates::journal_committed(uint64_t position) {
     tell(committing_.front());
     committing_.pop_front();
   }
-  cycling_ = false;
+  cycling_ = !committing_.empty();
   loop_.request_turn();
 }
 

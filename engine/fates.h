@@ -88,8 +88,8 @@ class Fates final : spool::Journal::Listener, report::TransactionLog::Listener {
   std::unique_ptr<spool::Journal> journal_;
   std::unique_ptr<report::TransactionLog> log_;
   std::vector<Recorded> gathered_;  // for the next cycle
-  std::deque<Recorded>
-      committing_;  // in the journal, not durable yet; the front has position committed_ + 1
+  // Of the cycle that runs, not durable yet; the front gets or has position committed_ + 1.
+  std::deque<Recorded> committing_;
   uint64_t committed_ = 0;
   bool cycling_ = false, paused_ = false;
   std::string journal_problem_, log_problem_;

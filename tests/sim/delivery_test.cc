@@ -89,6 +89,25 @@ TEST(Delivery, opens_no_more_sessions_than_allowed_and_one_to_a_host_that_is_dow
   run.check_laws();
 }
 
+/// A line of the log is written while the journal asks again for room, with no fate to store.
+TEST(Delivery, goes_on_when_a_campaign_arrives_while_the_journal_finds_no_room_ahead) {
+  for (uint64_t seed = 1; seed <= 20 && !HasFailure(); ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    DeliveryRun run({.seed = seed, .campaigns = 6, .recipients = 30});
+    ASSERT_TRUE(run.hand_off(0));
+    run.world.disk().capacity = run.world.disk().used_bytes() + 100'000;
+    run.start(false);
+    run.run_for(seconds(1));
+    run.world.faults.disk_slow = 0.5;
+    for (unsigned c = 1; c < 6; ++c) {
+      ASSERT_TRUE(run.hand_off(c));
+      run.run_for(seconds(5));
+    }
+    run.run_to_the_end();
+    run.check_laws();
+  }
+}
+
 TEST(Delivery, lives_through_every_crash_point_of_a_small_scenario) {
   for (unsigned shards = 1; shards <= 2; ++shards)
     for (uint64_t seed = 1; seed <= 3; ++seed) {
