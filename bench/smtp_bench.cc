@@ -93,6 +93,7 @@ class SteadyState final : Client::Listener {
     delivered += v.result == Result::success;
   }
   void transaction_ended(TransactionNumber) override { offer(); }
+  void dot_withheld(TransactionNumber) override { CHECK(false); }
   void transaction_returned(TransactionNumber) override { CHECK(false); }
   void session_opened() override {}
   void session_failed(const Verdict&) override { CHECK(false); }

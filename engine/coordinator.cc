@@ -9,31 +9,6 @@
 
 namespace sluice::engine {
 
-namespace {
-
-/// The addresses of a fixed next hop. Names come with DNS.
-std::expected<std::vector<io::SocketAddress>, std::string> resolve(
-    const DestinationPolicy& policy) {
-  std::vector<io::SocketAddress> hosts;
-  for (std::string text : policy.next_hops) {
-    constexpr std::string_view local = "localhost";
-    if (text.starts_with(local) && (text.size() == local.size() || text[local.size()] == ':'))
-      text.replace(0, local.size(), "127.0.0.1");
-    auto address = io::SocketAddress::parse(text, policy.port);
-    if (!address)
-      return std::unexpected(fmt::format("next_hop {}: {}; this release connects to addresses only",
-                                         text, address.error()));
-    hosts.push_back(*address);
-  }
-  if (hosts.empty())
-    return std::unexpected(
-        "next_hop = \"mx\": this release has no DNS yet; set next_hop to ADDRESS:PORT, or send "
-        "with --next-hop");
-  return hosts;
-}
-
-}  // namespace
-
 Coordinator::Coordinator(Shard& shard, Mesh& mesh, spool::Spool& spool, const Config& config,
                          bool until_empty, Observer& observer)
     : shard_(shard),
@@ -83,9 +58,9 @@ void Coordinator::campaign_arrived(std::shared_ptr<const spool::Campaign> campai
                         .delivered = recovered.delivered,
                         .failed = recovered.failed,
                         .expired = recovered.expired,
-                        .cancelled = recovered.cancelled}};
-  const uint64_t fates =
-      recovered.delivered + recovered.failed + recovered.expired + recovered.cancelled;
+                        .cancelled = recovered.cancelled,
+                        .in_doubt = recovered.in_doubt}};
+  const uint64_t fates = recovered.fates_known();
   CHECK(fates <= campaign->recipients());
   live.waiting = campaign->recipients() - static_cast<uint32_t>(fates);
   totals_.recipients += campaign->recipients();
@@ -93,6 +68,7 @@ void Coordinator::campaign_arrived(std::shared_ptr<const spool::Campaign> campai
   totals_.failed += recovered.failed;
   totals_.expired += recovered.expired;
   totals_.cancelled += recovered.cancelled;
+  totals_.in_doubt += recovered.in_doubt;
   totals_.deferred += recovered.deferred.size();
   if (fates == 0 && recovered.deferred.empty())
     shard_.fates().log({.event = report::Event::accepted,
@@ -117,23 +93,25 @@ void Coordinator::refuse(std::string message) {
   observer_.campaign_refused(message);
 }
 
-std::expected<const Route*, std::string> Coordinator::route(const Mailing& mailing,
-                                                            std::string_view domain) {
-  DestinationPolicy policy = config_.destination(domain);
-  if (!mailing.message.next_hop.empty()) policy.next_hops = {std::string(mailing.message.next_hop)};
-  const auto same =
-      std::ranges::find_if(routes_, [&](const auto& r) { return r->policy == policy; });
-  if (same != routes_.end()) return same->get();
-  auto hosts = resolve(policy);
-  if (!hosts) return std::unexpected(fmt::format("destination {}: {}", domain, hosts.error()));
-  const auto number = static_cast<uint32_t>(routes_.size());
-  std::string name = policy.next_hops.front();
-  routes_.push_back(std::make_unique<Route>(Route{.name = std::move(name),
-                                                  .policy = std::move(policy),
-                                                  .hosts = std::move(*hosts),
-                                                  .number = number,
-                                                  .home = number % mesh_.shards()}));
-  return routes_.back().get();
+/// O(policies in use), which are few.
+const DestinationPolicy& Coordinator::policy(const Mailing& mailing, std::string_view domain) {
+  DestinationPolicy wanted = config_.destination(domain);
+  if (!mailing.message.next_hop.empty()) wanted.next_hops = {std::string(mailing.message.next_hop)};
+  const auto same = std::ranges::find(policies_, wanted);
+  return same != policies_.end() ? *same : policies_.emplace_back(std::move(wanted));
+}
+
+const Route& Coordinator::route(const Mailing& mailing, std::string_view domain) {
+  const DestinationPolicy& policy = this->policy(mailing, domain);
+  std::string name(policy.next_hops.empty() ? domain : "");
+  std::unique_ptr<Route>& route = routes_[{&policy, name}];
+  if (!route) {
+    if (name.empty()) name = policy.next_hops.front();
+    const auto number = static_cast<uint32_t>(routes_.size() - 1);
+    route =
+        std::make_unique<Route>(Route{std::move(name), policy, number, number % mesh_.shards()});
+  }
+  return *route;
 }
 
 void Coordinator::spread(const MailingPtr& mailing) {
@@ -143,32 +121,38 @@ void Coordinator::spread(const MailingPtr& mailing) {
   };
   std::vector<Span> spans;  // ascending; neighbours of one route are one
   for (const spool::Group& group : mailing->campaign->groups()) {
-    auto found = route(*mailing, group.name);
-    if (!found) {
-      refuse(fmt::format("campaign {}: {}", mailing->campaign->info().id, found.error()));
-      live_.erase(mailing.get());
-      return;
-    }
-    if (!spans.empty() && spans.back().route == *found)
+    const Route& route = this->route(*mailing, group.name);
+    if (!spans.empty() && spans.back().route == &route)
       spans.back().range.count += group.count;
     else
-      spans.push_back({{group.first, group.count}, *found});
+      spans.push_back({{group.first, group.count}, &route});
   }
   std::map<uint32_t, AddSource> sources;  // by the route's number
+  const io::Instant now = shard_.loop().now();
+  const auto instant = [&](io::WallTime time) {
+    return now + std::max(io::Duration{}, time - shard_.loop().wall());
+  };
+  const auto& waited = mailing->recovered.waited;
   for (const Span& span : spans) {
     AddSource& source = sources[span.route->number];
     source.route = span.route, source.mailing = mailing;
     source.ranges.push_back(span.range);
+    if (const auto it = waited.find(span.range.first); it != waited.end())
+      source.waited = {it->second.attempt, instant(it->second.next_attempt)};
   }
-  const io::Instant now = shard_.loop().now();
   for (const auto& [number, deferral] : mailing->recovered.deferred) {
     const auto after =
         std::ranges::upper_bound(spans, number, {}, [](const Span& s) { return s.range.first; });
     CHECK(after != spans.begin());
-    const io::Duration left =
-        std::max(io::Duration{}, deferral.next_attempt - shard_.loop().wall());
     sources[std::prev(after)->route->number].deferred.push_back(
-        {mailing, {number, deferral.attempt}, now + left});
+        {.mailing = mailing,
+         .item = {.number = number,
+                  .attempts = deferral.attempt,
+                  .refusals = deferral.refusals,
+                  .transfers = deferral.transfers,
+                  .was_deferred = true},
+         .is_doubtful = deferral.is_intent && config_.in_doubt != InDoubtPolicy::resend,
+         .due = instant(deferral.next_attempt)});
   }
   for (auto& [number, source] : sources) {
     const unsigned home = source.route->home;
@@ -188,9 +172,11 @@ void Coordinator::tally(const Tally& tally) {
     summary.expired += of.expired, totals_.expired += of.expired;
     summary.cancelled += of.cancelled, totals_.cancelled += of.cancelled;
     summary.unreadable += of.unreadable, totals_.unreadable += of.unreadable;
+    summary.in_doubt += of.in_doubt, totals_.in_doubt += of.in_doubt;
     totals_.deferrals += of.deferrals;
     totals_.deferred += static_cast<uint64_t>(static_cast<int64_t>(of.deferred_change));
-    const uint32_t fates = of.delivered + of.failed + of.expired + of.cancelled + of.unreadable;
+    const uint32_t fates =
+        of.delivered + of.failed + of.expired + of.cancelled + of.unreadable + of.in_doubt;
     CHECK(fates <= live.waiting);
     live.waiting -= fates;
     if (fates > 0) totals_.last_fate = shard_.loop().now();

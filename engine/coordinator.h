@@ -1,10 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "engine/config.h"
@@ -19,12 +22,15 @@ namespace sluice::engine {
 /// What the engine has come to, of durable outcomes only; those of earlier runs of a campaign that
 /// is still live included.
 struct Totals {
-  uint64_t recipients = 0, delivered = 0, failed = 0, expired = 0, cancelled = 0, unreadable = 0;
+  uint64_t recipients = 0, delivered = 0, failed = 0, expired = 0, cancelled = 0, unreadable = 0,
+           in_doubt = 0;
   uint64_t deferred = 0;   // tried and waiting for another attempt
   uint64_t deferrals = 0;  // attempts that ended so, in this run
   uint32_t sessions = 0;
   io::Instant last_fate{};  // when the latest became durable, in this run
-  uint64_t fates() const { return delivered + failed + expired + cancelled + unreadable; }
+  uint64_t fates() const {
+    return delivered + failed + expired + cancelled + unreadable + in_doubt;
+  }
 };
 
 /// The part of the engine there is one of, on shard 0: takes campaigns from the spool, spreads them
@@ -80,7 +86,8 @@ class Coordinator final : spool::Spool::Listener {
   void campaign_unreadable(const std::string& path, const spool::Error& error) override;
   void refuse(std::string message);
   void spread(const MailingPtr& mailing);
-  std::expected<const Route*, std::string> route(const Mailing& mailing, std::string_view domain);
+  const Route& route(const Mailing& mailing, std::string_view domain);
+  const DestinationPolicy& policy(const Mailing& mailing, std::string_view domain);
   void finish(Live& live);
   void broadcast(auto&& make);
   void grace_over();
@@ -92,7 +99,10 @@ class Coordinator final : spool::Spool::Listener {
   const bool until_empty_;
   Observer& observer_;
   std::unordered_map<const Mailing*, Live> live_;
-  std::vector<std::unique_ptr<Route>> routes_;
+  std::deque<DestinationPolicy> policies_;  // each that is in use, once
+  /// By policy and domain, which is "" where next hops are configured.
+  std::map<std::pair<const DestinationPolicy*, std::string>, std::unique_ptr<Route>, std::less<>>
+      routes_;
   std::map<unsigned, std::string> storage_problems_;  // by shard
   std::string storage_problem_told_;
   std::vector<uint32_t> sessions_;  // by shard

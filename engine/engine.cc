@@ -53,7 +53,9 @@ Shard::Setup Engine::setup(unsigned index, uint64_t journal_sequence) const {
           .spool = config_.spool,
           .log = config_.log,
           .journal_sequence = journal_sequence,
-          .sessions_max = options_.uring.sockets_max};
+          .sessions_max = options_.uring.sockets_max,
+          .in_doubt = config_.in_doubt,
+          .dns = {.servers = config_.dns_servers, .hostname = config_.hostname}};
 }
 
 std::expected<void, EngineError> Engine::open(Coordinator::Observer& observer) {

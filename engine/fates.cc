@@ -19,6 +19,9 @@ report::Event event_of(const queue::Decision& decision) {
     case spool::OutcomeKind::failed:    return report::Event::failed;
     case spool::OutcomeKind::expired:   return report::Event::expired;
     case spool::OutcomeKind::cancelled: return report::Event::cancelled;
+    case spool::OutcomeKind::in_doubt:
+    case spool::OutcomeKind::intent:    return report::Event::in_doubt;
+    case spool::OutcomeKind::waited:    break;
   }
   CHECK(false);
 }
@@ -31,40 +34,95 @@ void Fates::attach(std::unique_ptr<spool::Journal> journal,
   log_ = std::move(log);
 }
 
-void Fates::record(const Route& route, const Mailing& mailing, Item item,
-                   const queue::Decision& decision, report::LogEntry& entry) {
-  ++item.attempts;
-  const io::WallTime wall = loop_.wall();
-  const bool waits = decision.kind == spool::OutcomeKind::deferred;
+void Fates::complete(report::LogEntry& entry, const Mailing& mailing, Item item) {
   id_.clear();
   fmt::format_to(std::back_inserter(id_), "{:016x}.{}", mailing.campaign->info().uid, item.number);
-  entry.event = event_of(decision);
-  entry.time = wall;
+  entry.time = loop_.wall();
   entry.id = id_;
   entry.campaign = mailing.campaign->info().id;
   entry.attempt = item.attempts;
-  if (waits) {
-    entry.next_attempt = wall + decision.delay;
-    entry.expires = mailing.accepted_at() + route.policy.expire.normal;
+}
+
+void Fates::record(const Route& route, const Mailing& mailing, Item item,
+                   const queue::Decision& decision, SetbackPtr why, report::LogEntry& entry) {
+  complete(entry, mailing, item);
+  entry.event = event_of(decision);
+  if (decision.kind == spool::OutcomeKind::deferred) {
+    if (!decision.is_last && !decision.is_held) entry.next_attempt = entry.time + decision.delay;
+    entry.expires = mailing.accepted_at() + mailing.lifetime(route.policy);
   }
   log_->append(entry);
-  gather({&route, &mailing, item, decision.kind, false, wall + decision.delay,
-          loop_.now() + decision.delay});
+  gather({.route = &route,
+          .mailing = &mailing,
+          .item = item,
+          // What is held in doubt is stored as what it is: not known to have come to anything.
+          .kind = decision.is_held ? spool::OutcomeKind::intent : decision.kind,
+          .next_attempt = entry.time + decision.delay,
+          .due = loop_.now() + decision.delay,
+          .why = std::move(why)});
 }
 
 void Fates::record_unreadable(const Route& route, const Mailing& mailing, Item item) {
   ++item.attempts;
-  id_.clear();
-  fmt::format_to(std::back_inserter(id_), "{:016x}.{}", mailing.campaign->info().uid, item.number);
-  log_->append(
-      {.event = report::Event::failed,
-       .time = loop_.wall(),
-       .id = id_,
-       .campaign = mailing.campaign->info().id,
-       .attempt = item.attempts,
-       .reason =
-           "spool: the recipient's block is damaged (checksum); address and fields are lost"});
-  gather({&route, &mailing, item, spool::OutcomeKind::failed, true, {}, {}});
+  report::LogEntry entry{
+      .event = report::Event::failed,
+      .reason = "spool: the recipient's block is damaged (checksum); address and fields are lost"};
+  complete(entry, mailing, item);
+  log_->append(entry);
+  gather({.route = &route,
+          .mailing = &mailing,
+          .item = item,
+          .kind = spool::OutcomeKind::failed,
+          .unreadable = true});
+}
+
+void Fates::tell_waiting(const Route& route, const Mailing& mailing, Item item, io::Instant until,
+                         report::LogEntry& entry) {
+  complete(entry, mailing, item);
+  entry.event = report::Event::deferred;
+  entry.next_attempt = wall_of(until);
+  entry.expires = mailing.accepted_at() + mailing.lifetime(route.policy);
+  log_->append(entry);
+  gather({.route = &route,
+          .mailing = &mailing,
+          .item = item,
+          .kind = spool::OutcomeKind::deferred,
+          .is_note = true,
+          .next_attempt = entry.next_attempt});
+}
+
+void Fates::tell_held(const Route& route, const Mailing& mailing, Item item,
+                      report::LogEntry& entry) {
+  complete(entry, mailing, item);
+  entry.event = report::Event::in_doubt;
+  entry.expires = mailing.accepted_at() + mailing.lifetime(route.policy);
+  log_->append(entry);
+}
+
+void Fates::intend(const Mailing& mailing, Item item, Intender& intender,
+                   smtp::TransactionNumber transaction) {
+  gather({.mailing = &mailing,
+          .item = item,
+          .kind = spool::OutcomeKind::intent,
+          .is_note = true,
+          .intender = &intender,
+          .transaction = transaction});
+}
+
+void Fates::forget(Intender& intender) {
+  for (Recorded& recorded : gathered_)
+    if (recorded.intender == &intender) recorded.intender = nullptr;
+  for (Recorded& recorded : committing_)
+    if (recorded.intender == &intender) recorded.intender = nullptr;
+}
+
+void Fates::note_wait(const Mailing& mailing, uint32_t first, uint16_t setbacks,
+                      io::Instant until) {
+  gather({.mailing = &mailing,
+          .item = {.number = first, .attempts = setbacks},
+          .kind = spool::OutcomeKind::waited,
+          .is_note = true,
+          .next_attempt = wall_of(until)});
 }
 
 void Fates::turn_ended(uint32_t sessions) {
@@ -94,7 +152,9 @@ void Fates::log_flushed() {
                       .recipient = recorded.item.number,
                       .attempt = recorded.item.attempts,
                       .kind = recorded.kind,
-                      .next_attempt = recorded.next_attempt});
+                      .next_attempt = recorded.next_attempt,
+                      .refusals = recorded.item.refusals,
+                      .transfers = recorded.item.transfers});
   journal_->commit();
   cycling_ = !committing_.empty();
   loop_.request_turn();
@@ -109,26 +169,33 @@ void Fates::journal_committed(uint64_t position) {
   loop_.request_turn();
 }
 
-void Fates::tell(const Recorded& recorded) {
+void Fates::tell(Recorded& recorded) {
+  if (recorded.intender) recorded.intender->intent_durable(recorded.transaction);
+  if (recorded.is_note) return;
   auto of = std::find_if(tally_.mailings.begin(), tally_.mailings.end(),
                          [&](const Tally::Of& t) { return t.mailing == recorded.mailing; });
   if (of == tally_.mailings.end()) of = tally_.mailings.insert(of, {.mailing = recorded.mailing});
-  const bool first = recorded.item.attempts == 1;
-  if (recorded.kind == spool::OutcomeKind::deferred)
-    of->deferred_change += first;
-  else
-    of->deferred_change -= !first;
+  const bool was_deferred = std::exchange(recorded.item.was_deferred, true);
+  const bool waits =
+      recorded.kind == spool::OutcomeKind::deferred || recorded.kind == spool::OutcomeKind::intent;
+  of->deferred_change += waits - was_deferred;
   switch (recorded.kind) {
     case spool::OutcomeKind::delivered: ++of->delivered; return;
     case spool::OutcomeKind::failed:    ++(recorded.unreadable ? of->unreadable : of->failed); return;
     case spool::OutcomeKind::expired:   ++of->expired; return;
     case spool::OutcomeKind::cancelled: ++of->cancelled; return;
-    case spool::OutcomeKind::deferred:  ++of->deferrals; break;
+    case spool::OutcomeKind::in_doubt:  ++of->in_doubt; return;
+    case spool::OutcomeKind::deferred:
+    case spool::OutcomeKind::intent:
+    case spool::OutcomeKind::waited:    ++of->deferrals; break;
   }
   auto back = std::find_if(back_.begin(), back_.end(),
                            [&](const GiveBack& b) { return b.route == recorded.route; });
   if (back == back_.end()) back = back_.insert(back, {.route = recorded.route, .returned = {}});
-  back->returned.push_back({recorded.mailing->shared_from_this(), recorded.item, recorded.due});
+  back->returned.push_back({.mailing = recorded.mailing->shared_from_this(),
+                            .item = recorded.item,
+                            .due = recorded.due,
+                            .why = std::move(recorded.why)});
 }
 
 void Fates::storage(std::string& problem, const std::string& message) {

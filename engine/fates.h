@@ -32,6 +32,15 @@ class Fates final : spool::Journal::Listener, report::TransactionLog::Listener {
     ~Owner() = default;
   };
 
+  /// Who wants to know that an intent is durable: a final dot waits for it.
+  class Intender {
+   public:
+    virtual void intent_durable(smtp::TransactionNumber transaction) = 0;
+
+   protected:
+    ~Intender() = default;
+  };
+
   Fates(io::EventLoop& loop, Mesh& mesh, unsigned shard, Owner& owner)
       : loop_(loop), mesh_(mesh), shard_(shard), owner_(owner) {}
 
@@ -40,12 +49,25 @@ class Fates final : spool::Journal::Listener, report::TransactionLog::Listener {
   spool::Journal::Listener& journal_listener() { return *this; }
   report::TransactionLog::Listener& log_listener() { return *this; }
 
-  /// What became of an attempt. Completes `entry` (event, time, campaign, id, attempt,
-  /// next_attempt, expires) and logs it. `item.attempts` counts those before.
+  /// What became of an attempt, which `item` counts, or of a recipient without one. Completes
+  /// `entry` (event, time, campaign, id, attempt, next_attempt, expires) and logs it. `why`: what a
+  /// deferred recipient waits for, kept with it.
   void record(const Route& route, const Mailing& mailing, Item item,
-              const queue::Decision& decision, report::LogEntry& entry);
+              const queue::Decision& decision, SetbackPtr why, report::LogEntry& entry);
   /// A recipient that cannot be read from the spool: failed, with what we know.
   void record_unreadable(const Route& route, const Mailing& mailing, Item item);
+  /// Its queue had a setback, and it waits on: logged, and known after a restart.
+  void tell_waiting(const Route& route, const Mailing& mailing, Item item, io::Instant until,
+                    report::LogEntry& entry);
+  /// Whether it arrived is unknown since an earlier run, and it is held: logged.
+  void tell_held(const Route& route, const Mailing& mailing, Item item, report::LogEntry& entry);
+  /// The final dot of the attempt that `item` counts is about to leave: intent_durable() follows,
+  /// unless forget() comes first.
+  void intend(const Mailing& mailing, Item item, Intender& intender,
+              smtp::TransactionNumber transaction);
+  void forget(Intender& intender);
+  /// As HomeQueue::Outside.
+  void note_wait(const Mailing& mailing, uint32_t first, uint16_t setbacks, io::Instant until);
   void log(const report::LogEntry& entry) { log_->append(entry); }
 
   /// Starts a cycle when there is something and none runs.
@@ -60,16 +82,22 @@ class Fates final : spool::Journal::Listener, report::TransactionLog::Listener {
 
  private:
   struct Recorded {
-    const Route* route;
-    const Mailing* mailing;
+    const Route* route = nullptr;
+    const Mailing* mailing = nullptr;
     Item item;  // attempts made so far
-    spool::OutcomeKind kind;
-    bool unreadable;
-    io::WallTime next_attempt;
-    io::Instant due;
+    spool::OutcomeKind kind = spool::OutcomeKind::deferred;
+    bool unreadable = false;
+    bool is_note = false;  // for the journal alone: nobody is told
+    io::WallTime next_attempt{};
+    io::Instant due{};
+    SetbackPtr why;
+    Intender* intender = nullptr;
+    smtp::TransactionNumber transaction = 0;
   };
+  void complete(report::LogEntry& entry, const Mailing& mailing, Item item);
+  io::WallTime wall_of(io::Instant instant) const { return loop_.wall() + (instant - loop_.now()); }
   void gather(Recorded&& recorded) { gathered_.push_back(std::move(recorded)); }
-  void tell(const Recorded& recorded);
+  void tell(Recorded& recorded);
   void storage(std::string& problem, const std::string& message);
 
   void journal_committed(uint64_t position) override;

@@ -7,11 +7,12 @@
 
 #include "engine/mail/template.h"
 #include "engine/mailing.h"
+#include "engine/report/transaction_log.h"
 #include "engine/smtp/client.h"
 
 namespace sluice::engine {
 
-/// A recipient in a session's hands, with the memory its message is merged from. Reused from
+/// A recipient in somebody's hands, with the memory its message is merged from. Reused from
 /// message to message: in steady state nothing is allocated.
 struct Held {
   const Mailing* mailing =
@@ -34,6 +35,22 @@ struct Held {
     return true;
   }
   void release() { mailing = nullptr, is_offered = false; }
+
+  /// Begins the merge, and fills `sender`.
+  void begin_merge() {
+    merge.begin(mailing->content, recipient, item.number);
+    merge.sender(sender);
+  }
+  /// Whose message it is, for the log. `message_id` is where its Message-ID is put; begins the
+  /// merge anew.
+  void describe(report::LogEntry& entry_of_log, std::string& message_id) {
+    begin_merge();
+    merge.message_id(message_id);
+    entry_of_log.sender = sender;
+    entry_of_log.recipient = recipient.address;
+    entry_of_log.message_id = message_id;
+    entry_of_log.bytes = merge.bytes_estimate();
+  }
 };
 
 }  // namespace sluice::engine

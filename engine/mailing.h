@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <memory>
 #include <string>
 #include <utility>
@@ -7,7 +8,9 @@
 
 #include "engine/campaign_message.h"
 #include "engine/config.h"
+#include "engine/dns/host_finder.h"
 #include "engine/mail/template.h"
+#include "engine/smtp/verdict.h"
 #include "io/socket_address.h"
 #include "spool/campaign.h"
 #include "spool/recovery.h"
@@ -30,23 +33,41 @@ struct Mailing : std::enable_shared_from_this<Mailing> {
   spool::Progress recovered;  // what earlier runs achieved
 
   io::WallTime accepted_at() const { return campaign->info().accepted_at; }
+  /// How long it may wait, from its acceptance.
+  io::Duration lifetime(const DestinationPolicy& policy) const {
+    switch (message.priority) {
+      case Priority::urgent:     return policy.expire.urgent;
+      case Priority::normal:     return policy.expire.normal;
+      case Priority::non_urgent: return policy.expire.non_urgent;
+    }
+    return policy.expire.normal;
+  }
 };
 using MailingPtr = std::shared_ptr<const Mailing>;
 
-/// Where a queue's mail goes: all destinations with the same next hops and policy share one. Lives
-/// as long as the engine.
+/// Where mail goes: to one domain's hosts as DNS names them, or to the next hops that all
+/// destinations of one policy share. Lives as long as the engine.
 struct Route {
-  std::string name;  // the next hops, or the domain: what operators call the destination
-  DestinationPolicy policy;
-  std::vector<io::SocketAddress> hosts;  // tried in order in one attempt
-  uint32_t number = 0;  // in the order they were found: orders what is kept by route
-  unsigned home = 0;    // the shard that owns the queue
+  std::string name;  // the domain, or the next hops: what operators call the destination
+  const DestinationPolicy& policy;  // shared by all routes it is the same for
+  uint32_t number = 0;              // in the order they were found: orders what is kept by route
+  unsigned home = 0;                // the shard that owns the queue
+
+  bool is_by_mx() const { return policy.next_hops.empty(); }
+  dns::Target target() const {
+    return {.domain = is_by_mx() ? name : "", .next_hops = policy.next_hops, .port = policy.port};
+  }
 };
 
-/// One recipient that waits: 8 octets.
+/// One recipient that waits: 16 octets.
 struct Item {
-  uint32_t number = 0;    // in its campaign
-  uint16_t attempts = 0;  // made so far
+  uint32_t number = 0;  // in its campaign
+  /// Setbacks of its queue (queue::HomeQueue) that `attempts` and `refusals` know of.
+  int32_t setbacks = 0;
+  uint16_t attempts = 0;   // made so far
+  uint16_t refusals = 0;   // connections in a row before now that came to nothing
+  uint16_t transfers = 0;  // attempts that failed on an open session
+  bool was_deferred = false;
 };
 
 /// Recipients of one block of one campaign, lent by a queue's home to a shard.
@@ -55,5 +76,19 @@ struct Batch {
   uint32_t block = 0;
   std::vector<Item> items;  // by number, ascending
 };
+
+/// Why a destination takes nothing now, or never will: all its hosts refused, or DNS names none.
+struct Setback {
+  bool is_final = false;
+  smtp::Stage stage = smtp::Stage::connect;
+  uint16_t code = 0;
+  smtp::EnhancedCode enhanced;
+  std::string text, reason;  // as in smtp::Verdict
+  std::string host;
+  io::SocketAddress remote;
+  std::array<uint32_t, smtp::stage_count> phases_us{};
+  io::WallTime at{};
+};
+using SetbackPtr = std::shared_ptr<const Setback>;
 
 }  // namespace sluice::engine

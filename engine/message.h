@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -12,11 +13,35 @@
 
 namespace sluice::engine {
 
-/// A recipient that comes back to its queue: deferred, or lent and not tried.
+/// A recipient that comes back to its queue: deferred, or lent and not tried (due at once).
 struct Returned {
   MailingPtr mailing;
   Item item;
+  /// An earlier run ended before it read what became of the final dot, and it is not sent again.
+  bool is_doubtful = false;
   io::Instant due{};
+  SetbackPtr why;  // deferred only: what the last attempt came to
+};
+
+/// What a campaign's recipients of a route that no attempt was made for waited for, in earlier
+/// runs.
+struct Waited {
+  uint16_t setbacks = 0;
+  io::Instant until{};
+};
+
+/// A route's hosts as its home sees them. A session tries all of them before it gives up, those
+/// that failed lately (`suspects`) last.
+struct HostPlan {
+  dns::HostListPtr list;
+  std::shared_ptr<const std::vector<bool>> suspects;  // by index in the list; null: none
+  std::optional<uint16_t> probe;  // the next session begins with this one: has it come back?
+};
+
+/// What became of a connection to one of several hosts.
+struct HostNews {
+  io::SocketAddress address;
+  bool opened = false;
 };
 
 /// [first, first + count) of a campaign's recipients.
@@ -30,12 +55,14 @@ struct AddSource {
   MailingPtr mailing;
   std::vector<Range> ranges;       // ascending
   std::vector<Returned> deferred;  // of earlier runs
+  Waited waited;
 };
 
-// Home -> shard: how many sessions it may hold for the route now.
+// Home -> shard: how many sessions it may hold for the route now, and to which hosts.
 struct Permit {
   const Route* route = nullptr;
   uint32_t sessions = 0;
+  HostPlan plan;
 };
 
 // Home -> shard: recipients to deliver, the answer to one Want.
@@ -65,13 +92,16 @@ struct SessionNews {
   uint32_t proven = 0;    // gave a verdict on a recipient
   uint32_t refused = 0;   // ended without one, on every host
   uint32_t open_now = 0;  // greeted and not closed
+  SetbackPtr setback;     // the last refusal
+  std::vector<HostNews> hosts;
 };
 
 // Shard -> coordinator: durable outcomes since the last tally.
 struct Tally {
   struct Of {
     const Mailing* mailing = nullptr;
-    uint32_t delivered = 0, failed = 0, expired = 0, cancelled = 0, unreadable = 0;  // fates
+    uint32_t delivered = 0, failed = 0, expired = 0, cancelled = 0, unreadable = 0,
+             in_doubt = 0;        // fates
     uint32_t deferrals = 0;       // attempts that were deferred
     int32_t deferred_change = 0;  // in the number of recipients that were tried and wait
   };

@@ -14,62 +14,64 @@ constexpr io::Duration read_retry_delay =
 constexpr uint32_t recipients_per_want = 128;  // about half a block of short entries
 }  // namespace
 
-void Outlet::set_permit(uint32_t sessions) {
+void Outlet::set_permit(uint32_t sessions, HostPlan&& plan) {
   permit_ = sessions;
+  plan_ = std::move(plan);
   // What cannot be delivered here now may be delivered by another shard.
-  if (permit_ == 0 && sessions_ == 0)
-    for (auto& load : loads_)
-      if (load->is_ready) give_back(*load, {});
+  if (permit_ == 0 && sessions_ == 0) give_back_all();
   shard_.mark(*this);
 }
 
 void Outlet::grant(std::unique_ptr<Batch> batch) {
   CHECK(wants_ > 0);
   --wants_;
-  const spool::Campaign& campaign = *batch->mailing->campaign;
-  const spool::BlockRef ref = campaign.block(batch->block);
-  auto load = std::make_unique<Load>();
-  load->outlet = this;
-  load->batch = std::move(batch);
-  load->record.resize(ref.bytes);
-  load->read.bind<&Load::loaded>(load.get());
-  load->read.file = campaign.file();
-  load->read.offset = ref.offset;
-  load->read.bytes = load->record;
-  shard_.loop().proactor().submit(load->read);
-  loads_.push_back(std::move(load));
+  loads_.push_back({std::make_unique<BlockLoad>(shard_.loop().proactor(), std::move(batch),
+                                                static_cast<BlockLoad::Listener&>(*this))});
 }
 
-void Outlet::Load::loaded(io::Read&, const io::Completion& completion) {
-  outlet->loaded(*this, completion.result);
-}
-
-void Outlet::loaded(Load& load, int32_t result) {
+void Outlet::block_loaded(BlockLoad& block) {
   shard_.mark(*this);
-  load.is_ready = true;
-  if (result < 0 || stopping_)
-    return give_back(load, result < 0 ? read_retry_delay : io::Duration{});
-  const spool::BlockRef ref = load.batch->mailing->campaign->block(load.batch->block);
-  const std::vector<Item>& items = load.batch->items;
-  load.entries.reserve(items.size());
-  const bool is_whole =
-      static_cast<size_t>(result) == load.record.size() &&
-      spool::visit_block(ref, load.record, [&](uint32_t number, spool::Bytes entry) {
-        if (load.entries.size() < items.size() && items[load.entries.size()].number == number)
-          load.entries.push_back(entry);
-      });
-  if (is_whole && load.entries.size() == items.size()) return wake_idle();
+  const auto load = std::ranges::find(loads_, &block, [](const Load& l) { return l.block.get(); });
+  CHECK(load != loads_.end());
+  const std::vector<Item>& items = block.batch().items;
+  if (stopping_ || block.result() == BlockLoad::Result::unreadable)
+    return give_back(*load, stopping_ ? io::Duration{} : read_retry_delay);
+  if (block.result() == BlockLoad::Result::ready) return wake_idle();
   for (const Item item : items)
-    shard_.fates().record_unreadable(route_, *load.batch->mailing, item);
-  load.next = items.size();
+    shard_.fates().record_unreadable(route_, *block.batch().mailing, item);
+  load->next = items.size();
 }
 
 void Outlet::give_back(Load& load, io::Duration delay) {
   GiveBack back{.route = &route_, .returned = {}};
   const io::Instant due = shard_.loop().now() + delay;
-  for (; load.next < load.batch->items.size(); ++load.next)
-    back.returned.push_back({load.batch->mailing, load.batch->items[load.next], due});
+  const Batch& batch = load.block->batch();
+  for (; load.next < batch.items.size(); ++load.next)
+    back.returned.push_back({.mailing = batch.mailing, .item = batch.items[load.next], .due = due});
   if (!back.returned.empty()) shard_.post(route_.home, std::move(back));
+}
+
+void Outlet::give_back_all() {
+  for (Load& load : loads_)
+    if (load.is_ready()) give_back(load, {});
+  GiveBack back{.route = &route_, .returned = {}};
+  for (const PutBack& p : put_back_)
+    back.returned.push_back(
+        {.mailing = p.mailing->shared_from_this(), .item = p.item, .due = shard_.loop().now()});
+  put_back_.clear();
+  if (!back.returned.empty()) shard_.post(route_.home, std::move(back));
+}
+
+Outlet::Attempt Outlet::attempt() {
+  CHECK(plan_.list && !plan_.list->hosts.empty());
+  Attempt attempt{plan_.list, dns::attempt_order(*plan_.list, shard_.loop().proactor().random())};
+  if (plan_.suspects)
+    std::ranges::stable_partition(attempt.order,
+                                  [&](uint16_t host) { return !(*plan_.suspects)[host]; });
+  if (const auto probe = std::exchange(plan_.probe, std::nullopt))
+    if (const auto at = std::ranges::find(attempt.order, *probe); at != attempt.order.end())
+      std::rotate(attempt.order.begin(), at, at + 1);
+  return attempt;
 }
 
 bool Outlet::take(Held& held) {
@@ -80,13 +82,13 @@ bool Outlet::take(Held& held) {
     put_back_.pop_back();
     return true;
   }
-  for (auto& load : loads_) {
-    if (!load->is_ready) continue;
-    while (load->next < load->batch->items.size()) {
-      const size_t i = load->next++;
+  for (Load& load : loads_) {
+    while (load.untaken() > 0) {
+      const size_t i = load.next++;
+      const Batch& batch = load.block->batch();
       shard_.mark(*this);
-      if (held.hold(*load->batch->mailing, load->batch->items[i], load->entries[i])) return true;
-      shard_.fates().record_unreadable(route_, *load->batch->mailing, load->batch->items[i]);
+      if (held.hold(*batch.mailing, batch.items[i], load.block->entry(i))) return true;
+      shard_.fates().record_unreadable(route_, *batch.mailing, batch.items[i]);
     }
   }
   return false;
@@ -98,8 +100,15 @@ void Outlet::put_back(Held& held) {
   shard_.mark(*this);
 }
 
-void Outlet::session_opened() {
+void Outlet::host_failed(const io::SocketAddress& host) {
+  if (!plan_.list || plan_.list->hosts.size() < 2) return;
+  news_.hosts.push_back({host, false});
+  shard_.mark(*this);
+}
+
+void Outlet::session_opened(const io::SocketAddress& host) {
   ++open_, ++news_.opened;
+  if (plan_.suspects) news_.hosts.push_back({host, true});
   shard_.mark(*this);
 }
 
@@ -108,8 +117,9 @@ void Outlet::session_proven() {
   shard_.mark(*this);
 }
 
-void Outlet::session_refused() {
+void Outlet::session_refused(SetbackPtr setback) {
   ++news_.refused;
+  news_.setback = std::move(setback);
   shard_.mark(*this);
 }
 
@@ -122,8 +132,7 @@ void Outlet::session_ended(Session& session, bool was_open) {
 
 size_t Outlet::untaken() const {
   size_t n = put_back_.size();
-  for (const auto& load : loads_)
-    if (load->is_ready) n += load->batch->items.size() - load->next;
+  for (const Load& load : loads_) n += load.untaken();
   return n;
 }
 
@@ -134,46 +143,45 @@ void Outlet::wake_idle() {
 }
 
 void Outlet::turn_ended() {
-  std::erase_if(loads_, [](const auto& load) {
-    return load->is_ready && load->next == load->batch->items.size();
+  std::erase_if(loads_, [](const Load& load) {
+    return !load.is_reading() && load.next == load.block->batch().items.size();
   });
-  const size_t waiting = untaken();
-  if (permit_ == 0 && sessions_ == 0) {
-    for (auto& load : loads_)
-      if (load->is_ready) give_back(*load, {});
-    GiveBack back{.route = &route_, .returned = {}};
-    for (PutBack& p : put_back_)
-      back.returned.push_back({p.mailing->shared_from_this(), p.item, shard_.loop().now()});
-    put_back_.clear();
-    if (!back.returned.empty()) shard_.post(route_.home, std::move(back));
-  } else if (!stopping_ && !shard_.fates().is_paused()) {
-    wake_idle();
-    for (size_t n = untaken(); n > 0 && sessions_ < permit_ && idle_.empty(); --n) {
-      Session* session = shard_.create_session(*this);
-      if (session == nullptr) break;
-      ++sessions_;
-      session->start();
-    }
-    const size_t wanted =
-        waiting < permit_ + recipients_per_want / 2 ? 1 + permit_ / recipients_per_want : 0;
-    for (; permit_ > 0 && wants_ + loads_.size() < wanted + 1 && wants_ < wanted; ++wants_)
-      shard_.post(route_.home, Want{&route_, shard_.index()});
-  }
-  if (news_.opened + news_.proven + news_.refused > 0 || news_.open_now != open_) {
-    news_.route = &route_, news_.shard = shard_.index(), news_.open_now = open_;
-    shard_.post(route_.home, SessionNews(news_));
-    news_.opened = news_.proven = news_.refused = 0;
-  }
+  if (permit_ == 0 && sessions_ == 0)
+    give_back_all();
+  else if (!stopping_ && !shard_.fates().is_paused())
+    open_sessions_wanted();
+  send_news();
 }
 
-bool Outlet::is_reading() const {
-  return std::ranges::any_of(loads_, [](const auto& load) { return !load->is_ready; });
+void Outlet::open_sessions_wanted() {
+  const size_t waiting = untaken();
+  wake_idle();
+  for (size_t n = untaken(); n > 0 && sessions_ < permit_ && idle_.empty(); --n) {
+    Session* session = shard_.create_session(*this);
+    if (session == nullptr) break;
+    ++sessions_;
+    session->start();
+  }
+  const size_t wanted =
+      waiting < permit_ + recipients_per_want / 2 ? 1 + permit_ / recipients_per_want : 0;
+  for (; permit_ > 0 && wants_ + loads_.size() < wanted + 1 && wants_ < wanted; ++wants_)
+    shard_.post(route_.home, Want{&route_, shard_.index()});
 }
+
+void Outlet::send_news() {
+  if (news_.opened + news_.proven + news_.refused == 0 && news_.hosts.empty() &&
+      news_.open_now == open_)
+    return;
+  news_.route = &route_, news_.shard = shard_.index(), news_.open_now = open_;
+  shard_.post(route_.home, SessionNews(std::exchange(news_, {.open_now = open_})));
+}
+
+bool Outlet::is_reading() const { return std::ranges::any_of(loads_, &Load::is_reading); }
 
 void Outlet::stop() {
   stopping_ = true;
-  for (auto& load : loads_)
-    if (load->is_ready) load->next = load->batch->items.size();
+  for (Load& load : loads_)
+    if (load.is_ready()) load.next = load.block->batch().items.size();
 }
 
 }  // namespace sluice::engine

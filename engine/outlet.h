@@ -1,11 +1,10 @@
 #pragma once
 
-#include <deque>
 #include <memory>
-#include <span>
 #include <string>
 #include <vector>
 
+#include "engine/block_load.h"
 #include "engine/held.h"
 #include "engine/message.h"
 #include "io/op.h"
@@ -18,15 +17,22 @@ class Shard;
 /// A shard's side of a route: the sessions it may hold and the recipients lent to it. Sessions take
 /// recipients one at a time, copied out of the block they were read with; a block's memory goes as
 /// its last recipient is taken.
-class Outlet {
+class Outlet final : BlockLoad::Listener {
  public:
   Outlet(Shard& shard, const Route& route) : shard_(shard), route_(route) {}
 
   const Route& route() const { return route_; }
   Shard& shard() { return shard_; }
 
-  void set_permit(uint32_t sessions);
+  void set_permit(uint32_t sessions, HostPlan&& plan);
   void grant(std::unique_ptr<Batch> batch);
+
+  /// The hosts for a new session, in the order in which it is to try them.
+  struct Attempt {
+    dns::HostListPtr list;
+    std::vector<uint16_t> order;  // indices of list->hosts
+  };
+  Attempt attempt();
 
   /// Hands the next recipient to a session. False: none now; Session::resume() follows when there
   /// are.
@@ -35,9 +41,11 @@ class Outlet {
   void put_back(Held& held);
 
   /// News of a session, by itself.
-  void session_opened();
+  void host_failed(const io::SocketAddress& host);
+  void session_opened(const io::SocketAddress& host);
   void session_proven();
-  void session_refused();
+  /// `setback`: no host took the session; null: it opened and came to nothing.
+  void session_refused(SetbackPtr setback);
   /// The session is over and may be destroyed once this returns.
   void session_ended(Session& session, bool was_open);
   void session_idles(Session& session) { idle_.push_back(&session); }
@@ -55,23 +63,23 @@ class Outlet {
 
  private:
   struct Load {
-    Outlet* outlet;
-    std::unique_ptr<Batch> batch;
-    std::vector<std::byte> record;      // the block as read
-    std::vector<spool::Bytes> entries;  // of batch->items, views into record
-    size_t next = 0;
-    bool is_ready = false;
-    io::Read read;
-    void loaded(io::Read& read, const io::Completion& completion);
+    std::unique_ptr<BlockLoad> block;
+    size_t next = 0;  // of its items
+    bool is_ready() const { return block->result() == BlockLoad::Result::ready; }
+    bool is_reading() const { return block->result() == BlockLoad::Result::reading; }
+    size_t untaken() const { return is_ready() ? block->batch().items.size() - next : 0; }
   };
-  void loaded(Load& load, int32_t result);
+  void block_loaded(BlockLoad& block) override;
   void give_back(Load& load, io::Duration delay);
+  void give_back_all();
   void wake_idle();
   size_t untaken() const;
+  void open_sessions_wanted();
+  void send_news();
 
   Shard& shard_;
   const Route& route_;
-  std::deque<std::unique_ptr<Load>> loads_;
+  std::vector<Load> loads_;
   struct PutBack {
     const Mailing* mailing;
     Item item;
@@ -80,6 +88,7 @@ class Outlet {
   std::vector<PutBack> put_back_;
   std::vector<Session*> idle_;
   SessionNews news_;
+  HostPlan plan_;
   uint32_t permit_ = 0, sessions_ = 0, open_ = 0, wants_ = 0;
   bool stopping_ = false;
 };

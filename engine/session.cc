@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cstring>
 
 #include "engine/outlet.h"
@@ -12,6 +13,16 @@
 namespace sluice::engine {
 
 using smtp::Stage;
+
+namespace {
+
+std::string error_text(int error) {
+  std::string text = std::strerror(error);
+  if (!text.empty()) text[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(text[0])));
+  return text;
+}
+
+}  // namespace
 
 Session::Session(Outlet& outlet) : outlet_(outlet), shard_(outlet.shard()) {
   connect_.bind<&Session::connected>(this);
@@ -27,6 +38,7 @@ Session::~Session() {
 
 void Session::start() {
   phase_began_ = shard_.loop().now();
+  attempt_ = outlet_.attempt();
   outlet_.take(held_[0]);
   connect();
 }
@@ -34,7 +46,7 @@ void Session::start() {
 void Session::connect() {
   state_ = State::connecting;
   next_host_ = settled_ = false;
-  connect_.remote = outlet_.route().hosts[host_];
+  connect_.remote = host().address;
   connect_.local = {};
   shard_.loop().proactor().submit(connect_);
   arm_deadline();
@@ -44,7 +56,7 @@ void Session::connected(io::Connect& op, const io::Completion& completion) {
   charge_phase();
   if (completion.result == 0) socket_ = op.socket;
   if (state_ == State::closing) return close_when_idle();
-  if (completion.result < 0) return lost(std::strerror(-completion.result));
+  if (completion.result < 0) return lost(error_text(-completion.result));
   local_ = op.local;
   state_ = State::open;
   broken_ = false;
@@ -63,7 +75,7 @@ void Session::received(io::Receive&, const io::Completion& completion) {
         {reinterpret_cast<const char*>(completion.bytes.data()), completion.bytes.size()});
     return after_event();
   }
-  lost(completion.result == 0 ? "connection closed by peer" : std::strerror(-completion.result));
+  lost(completion.result == 0 ? "connection closed by peer" : error_text(-completion.result));
 }
 
 void Session::sent(io::Send&, const io::Completion& completion) {
@@ -71,7 +83,7 @@ void Session::sent(io::Send&, const io::Completion& completion) {
   charge_phase();
   sent_some_ = true;
   if (completion.result >= 0) return after_event();
-  if (!receive_.in_flight) return lost(std::strerror(-completion.result));
+  if (!receive_.in_flight) return lost(error_text(-completion.result));
   // The connection broke; its receive tells what the peer said before that, and then ends. Nothing
   // more is produced: what is produced counts as sent.
   broken_ = true;
@@ -91,9 +103,7 @@ bool Session::fill() {
     if (held == held_.end()) held = std::ranges::find_if(held_, &Held::is_free);
     CHECK(held != held_.end());
     if (held->is_free() && !outlet_.take(*held)) return offered;
-    const Mailing& mailing = *held->mailing;
-    held->merge.begin(mailing.content, held->recipient, held->item.number);
-    held->merge.sender(held->sender);
+    held->begin_merge();
     ++transactions_;
     held->is_offered = true;
     held->transaction = client_->offer({.sender = held->sender,
@@ -101,6 +111,7 @@ bool Session::fill() {
                                         .bytes = held->merge.bytes_estimate(),
                                         .needs_8bitmime = held->merge.needs_8bitmime(),
                                         .needs_smtputf8 = held->merge.needs_smtputf8(),
+                                        .withholds_dot = shard_.in_doubt() != InDoubtPolicy::resend,
                                         .body = &held->merge});
     offered = true;
   }
@@ -221,6 +232,7 @@ void Session::lost(std::string_view reason) {
 
 void Session::close() {
   state_ = State::closing;
+  if (std::exchange(intends_, false)) shard_.fates().forget(*this);
   shard_.loop().timers().cancel(timer_);
   if (idles_) {
     idles_ = false;
@@ -256,8 +268,7 @@ void Session::ended() {
 }
 
 bool Session::has_next_host() const {
-  return !opened_ && !finishing_ && host_ + 1u < outlet_.route().hosts.size() &&
-         !shard_.is_stopping();
+  return !opened_ && !finishing_ && host_ + 1u < attempt_.order.size() && !shard_.is_stopping();
 }
 
 Held* Session::of(smtp::TransactionNumber transaction) {
@@ -283,26 +294,60 @@ void Session::transaction_returned(smtp::TransactionNumber transaction) {
   of(transaction)->is_offered = false;
 }
 
+/// What is not to be sent twice, whatever happens: that it may have been sent is on the disk first.
+void Session::dot_withheld(smtp::TransactionNumber transaction) {
+  const Held& held = *of(transaction);
+  Item item = held.item;
+  ++item.attempts;
+  intends_ = true;
+  shard_.fates().intend(*held.mailing, item, *this, transaction);
+}
+
+void Session::intent_durable(smtp::TransactionNumber transaction) {
+  intends_ = false;
+  if (state_ != State::open) return;
+  client_->release_dot(transaction);
+  resume();
+}
+
 void Session::session_opened() {
   opened_ = true;
-  outlet_.session_opened();
+  outlet_.session_opened(host().address);
 }
 
 void Session::session_failed(const smtp::Verdict& verdict) {
   if (std::exchange(settled_, true)) return;
+  if (!opened_ && !shard_.is_stopping()) outlet_.host_failed(host().address);
   if (has_next_host()) {
     next_host_ = true;
     return;
   }
-  if (!proven_ && !shard_.is_stopping()) settle_returned(verdict);
+  if (proven_ || shard_.is_stopping()) return;
+  if (opened_)
+    session_fruitless(verdict);
+  else
+    outlet_.session_refused(setback_of(verdict));
 }
 
-void Session::settle_returned(const smtp::Verdict& verdict) {
-  outlet_.session_refused();
-  // A host that takes mail on other sessions has had enough of them: not this recipient's affair.
-  // But a session that opened and came to nothing counts, or it would be tried again without end.
-  const bool others_open = outlet_.open_sessions() > (opened_ ? 1u : 0u);
-  if (charged_ || (others_open && !opened_)) return;
+SetbackPtr Session::setback_of(const smtp::Verdict& verdict) {
+  auto setback = std::make_shared<Setback>();
+  setback->stage = verdict.stage;
+  setback->code = verdict.code;
+  setback->enhanced = verdict.enhanced;
+  setback->text = verdict.text;
+  setback->reason = reason_of(verdict);
+  setback->host = host().name;
+  setback->remote = host().address;
+  setback->phases_us = phases_us_;
+  setback->at = shard_.loop().wall();
+  return setback;
+}
+
+/// It opened and came to nothing: that counts for one whom it held, or it would be tried again
+/// without end.
+void Session::session_fruitless(const smtp::Verdict& verdict) {
+  outlet_.session_refused(nullptr);
+  if (charged_) return;
   auto held =
       std::ranges::find_if(held_, [](const Held& h) { return !h.is_free() && !h.is_offered; });
   if (held == held_.end()) return;
@@ -312,33 +357,44 @@ void Session::settle_returned(const smtp::Verdict& verdict) {
   held->release();
 }
 
+/// `connect: no route to host`: our words, after the phase they are about.
+std::string Session::reason_of(const smtp::Verdict& verdict) {
+  if (verdict.reason.empty()) return {};
+  return fmt::format("{}: {}", name(verdict.stage), verdict.reason);
+}
+
 void Session::record(Held& held, const smtp::Verdict& verdict) {
   const Route& route = outlet_.route();
   const Mailing& mailing = *held.mailing;
-  const queue::Decision decision = queue::decide(verdict, route.policy, held.item.attempts + 1u,
-                                                 shard_.loop().wall() - mailing.accepted_at(),
-                                                 shard_.loop().proactor().random());
-  held.merge.begin(mailing.content, held.recipient, held.item.number);
-  held.merge.sender(held.sender);
-  held.merge.message_id(shard_.scratch());
+  Item item = held.item;
+  ++item.attempts;
+  item.refusals = 0;
+  if (verdict.result != smtp::Result::success) ++item.transfers;
+  const queue::Decision decision =
+      queue::decide(verdict, route.policy, shard_.in_doubt(),
+                    {.attempts = item.attempts,
+                     .transfers = item.transfers,
+                     .age = shard_.loop().wall() - mailing.accepted_at(),
+                     .lifetime = mailing.lifetime(route.policy)},
+                    shard_.loop().proactor().random());
   report::LogEntry entry;
-  entry.sender = held.sender;
-  entry.recipient = held.recipient.address;
-  entry.message_id = shard_.scratch();
-  entry.bytes = held.merge.bytes_estimate();
+  held.describe(entry, shard_.scratch());
   entry.has_stage = true;
   entry.stage = verdict.stage;
-  entry.host = route.policy.next_hops.empty() ? std::string_view(route.name)
-                                              : std::string_view(route.policy.next_hops[host_]);
-  entry.remote = &route.hosts[host_];
+  entry.host = host().name;
+  entry.remote = &host().address;
   entry.local = local_.is_none() ? nullptr : &local_;
   entry.code = verdict.code;
   entry.enhanced = verdict.enhanced;
   entry.text = verdict.text;
-  entry.reason = verdict.reason;
-  entry.phases_us = std::exchange(phases_us_, {});
+  const std::string reason = reason_of(verdict);
+  entry.reason = reason;
+  entry.phases_us = phases_us_;
   entry.phases_us[static_cast<size_t>(Stage::idle)] = 0;  // no phase of this attempt
-  shard_.fates().record(route, mailing, held.item, decision, entry);
+  SetbackPtr why;
+  if (decision.kind == spool::OutcomeKind::deferred) why = setback_of(verdict);
+  phases_us_ = {};
+  shard_.fates().record(route, mailing, item, decision, std::move(why), entry);
 }
 
 }  // namespace sluice::engine

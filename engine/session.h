@@ -3,17 +3,17 @@
 #include <array>
 #include <cstdint>
 #include <optional>
-#include <string>
 #include <string_view>
 
+#include "engine/fates.h"
 #include "engine/held.h"
+#include "engine/outlet.h"
 #include "engine/smtp/client.h"
 #include "io/op.h"
 #include "io/timer_wheel.h"
 
 namespace sluice::engine {
 
-class Outlet;
 class Shard;
 
 /// The I/O of one SMTP session: a connection to one of the route's hosts, the pure machine that
@@ -23,7 +23,7 @@ class Shard;
 /// recipients it holds. It ends when the machine says so, the connection breaks, or a deadline
 /// passes; expiry closes nothing by itself: it records the reason (the first one wins), cancels
 /// what is in flight, and the session is destroyed when nothing is.
-class Session final : smtp::Client::Listener {
+class Session final : smtp::Client::Listener, Fates::Intender {
  public:
   explicit Session(Outlet& outlet);
   Session(const Session&) = delete;
@@ -61,7 +61,11 @@ class Session final : smtp::Client::Listener {
   void close_when_idle();
   void ended();
   bool has_next_host() const;
-  void settle_returned(const smtp::Verdict& verdict);
+  const dns::Host& host() const { return attempt_.list->hosts[attempt_.order[host_]]; }
+  void host_refused(const smtp::Verdict& verdict);
+  static std::string reason_of(const smtp::Verdict& verdict);
+  SetbackPtr setback_of(const smtp::Verdict& verdict);
+  void session_fruitless(const smtp::Verdict& verdict);
   void record(Held& held, const smtp::Verdict& verdict);
   Held* of(smtp::TransactionNumber transaction);
 
@@ -69,6 +73,8 @@ class Session final : smtp::Client::Listener {
                        const smtp::Verdict& verdict) override;
   void transaction_ended(smtp::TransactionNumber transaction) override;
   void transaction_returned(smtp::TransactionNumber transaction) override;
+  void dot_withheld(smtp::TransactionNumber transaction) override;
+  void intent_durable(smtp::TransactionNumber transaction) override;
   void session_opened() override;
   void session_failed(const smtp::Verdict& verdict) override;
 
@@ -80,7 +86,7 @@ class Session final : smtp::Client::Listener {
   io::Instant phase_began_{};
   smtp::Stage phase_ = smtp::Stage::connect;
   State state_ = State::connecting;
-  uint16_t host_ = 0;
+  uint16_t host_ = 0;     // in the attempt's order
   bool opened_ = false;   // the peer takes mail
   bool charged_ = false;  // an attempt was counted for somebody
   bool proven_ = false;   // the peer spoke its verdict on a recipient
@@ -88,10 +94,12 @@ class Session final : smtp::Client::Listener {
   bool finishing_ = false;
   bool idles_ = false, waits_for_buffer_ = false, broken_ = false, looked_again_ = false,
        next_host_ = false;
+  bool intends_ = false;    // a dot waits for its intent to be durable
   bool sent_some_ = false;  // a send completed since the deadline was armed
   uint32_t transactions_ = 0;
   uint64_t replies_ = 0;  // when the deadline was armed
   char* block_ = nullptr;
+  Outlet::Attempt attempt_;
   io::Socket socket_;
   io::SocketAddress local_;
   io::Connect connect_;

@@ -12,7 +12,10 @@ Shard::Shard(io::EventLoop& loop, Mesh& mesh, const Setup& setup)
       loop_(loop),
       mesh_(mesh),
       hostname_(setup.hostname),
+      in_doubt_(setup.in_doubt),
       fates_(loop, mesh, setup.index, *this),
+      finder_(loop, setup.dns),
+      ender_(loop, fates_, *this),
       sessions_(setup.sessions_max) {
   mesh_.attach(index_, loop_.proactor());
   loop_.add(*this);
@@ -39,7 +42,7 @@ void Shard::mark(Home& home) {
 
 Shard::Home& Shard::home(const Route& route) {
   auto& home = homes_[route.number];
-  if (!home) home = std::make_unique<Home>(*this, route, mesh_.shards());
+  if (!home) home = std::make_unique<Home>(*this, route);
   mark(*home);
   return *home;
 }
@@ -61,19 +64,20 @@ void Shard::handle(Message&& message) {
     void operator()(std::monostate) {}
     void operator()(AddSource& m) {
       queue::HomeQueue& queue = shard.home(*m.route).queue;
-      for (Returned& returned : m.deferred) queue.give_back(std::move(returned));
-      queue.add(std::move(m.mailing), std::move(m.ranges));
+      const queue::HomeQueue::Now now = shard.queue_now();
+      for (Returned& returned : m.deferred) queue.give_back(std::move(returned), now);
+      queue.add(std::move(m.mailing), std::move(m.ranges), m.waited, now);
     }
     void operator()(Want& m) { shard.home(*m.route).queue.want(m.shard); }
     void operator()(GiveBack& m) {
       queue::HomeQueue& queue = shard.home(*m.route).queue;
-      for (Returned& returned : m.returned) queue.give_back(std::move(returned));
+      const queue::HomeQueue::Now now = shard.queue_now();
+      for (Returned& returned : m.returned) queue.give_back(std::move(returned), now);
     }
     void operator()(SessionNews& m) {
-      shard.home(*m.route).queue.session_news(m, shard.loop_.now(),
-                                              shard.loop_.proactor().random());
+      shard.home(*m.route).queue.session_news(m, shard.queue_now());
     }
-    void operator()(Permit& m) { shard.outlet(*m.route).set_permit(m.sessions); }
+    void operator()(Permit& m) { shard.outlet(*m.route).set_permit(m.sessions, std::move(m.plan)); }
     void operator()(Grant& m) { shard.outlet(*m.route).grant(std::move(m.batch)); }
     void operator()(Finished& m) { shard.fates_.campaign_finished(m.uid); }
     void operator()(Stop& m) { shard.stop(m.now); }
@@ -85,19 +89,48 @@ void Shard::handle(Message&& message) {
   std::visit(Visitor{*this}, message);
 }
 
+queue::HomeQueue::Now Shard::queue_now() {
+  return {.instant = loop_.now(), .wall = loop_.wall(), .random = loop_.proactor().random()};
+}
+
+void Shard::Home::grant(unsigned to, std::unique_ptr<Batch> batch) {
+  shard.post(to, Grant{&queue.route(), std::move(batch)});
+}
+
+void Shard::Home::permit(unsigned to, uint32_t sessions, const HostPlan& plan) {
+  shard.post(to, Permit{&queue.route(), sessions, plan});
+}
+
+void Shard::Home::end(std::unique_ptr<Batch> batch, const queue::Ending& ending) {
+  shard.ender_.end(queue.route(), std::move(batch), ending);
+}
+
+void Shard::Home::find_hosts() {
+  shard.finder_.find(queue.route().target(), [this](dns::HostListPtr list) {
+    queue.hosts_found(std::move(list), shard.queue_now());
+    shard.mark(*this);
+    shard.loop_.request_turn();
+  });
+}
+
+void Shard::Home::note_wait(const Mailing& mailing, uint32_t first, uint16_t setbacks,
+                            io::Instant until) {
+  shard.fates_.note_wait(mailing, first, setbacks, until);
+}
+
+void Shard::ended(const Route& route, std::vector<Returned>&& returned) {
+  queue::HomeQueue& queue = home(route).queue;
+  const queue::HomeQueue::Now now = queue_now();
+  for (Returned& r : returned) queue.give_back(std::move(r), now);
+  queue.ended();
+}
+
 void Shard::serve_homes() {
   for (Home* home : std::exchange(marked_homes_, {})) {
     home->is_marked = false;
     if (stopping_) continue;
-    const Route* route = &home->queue.route();
-    const io::Instant now = loop_.now();
-    home->queue.serve(
-        now,
-        [&](unsigned shard, std::unique_ptr<Batch> batch) {
-          post(shard, Grant{route, std::move(batch)});
-        },
-        [&](unsigned shard, uint32_t sessions) { post(shard, Permit{route, sessions}); });
-    if (const io::Instant next = home->queue.next(now); next != io::never)
+    home->queue.serve(queue_now(), *home);
+    if (const io::Instant next = home->queue.next(loop_.now()); next != io::never)
       loop_.timers().arm(home->timer, next);
     else
       loop_.timers().cancel(home->timer);
@@ -149,7 +182,8 @@ void Shard::stop(bool now) {
 }
 
 void Shard::check_stopped() {
-  if (!stopping_ || stopped_ || sessions_.size() > 0 || !fates_.is_idle()) return;
+  if (!stopping_ || stopped_ || sessions_.size() > 0 || !fates_.is_idle() || !ender_.is_idle())
+    return;
   if (std::ranges::any_of(outlets_, [](const auto& o) { return o.second->is_reading(); })) return;
   stopped_ = true;
   post(0, Stopped{index_});

@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "engine/config.h"
+#include "engine/dns/host_finder.h"
+#include "engine/ender.h"
 #include "engine/fates.h"
 #include "engine/mesh.h"
 #include "engine/outlet.h"
@@ -25,7 +27,7 @@ class Coordinator;
 /// One core's part of the engine: its loop, sessions, outlets, journal and log, and the queues
 /// whose home it is. Speaks with other shards through the mesh only. All work of a turn that can be
 /// gathered is gathered in turn_ended().
-class Shard final : io::TurnEnd, Fates::Owner {
+class Shard final : io::TurnEnd, Fates::Owner, Ender::Owner {
  public:
   struct Setup {
     unsigned index = 0;
@@ -33,6 +35,8 @@ class Shard final : io::TurnEnd, Fates::Owner {
     uint64_t journal_sequence = 1;
     std::vector<spool::SealedSegment> sealed;  // of earlier runs, for shard 0
     uint32_t sessions_max = 65536;
+    InDoubtPolicy in_doubt = InDoubtPolicy::resend;
+    dns::HostFinder::Options dns;
   };
 
   Shard(io::EventLoop& loop, Mesh& mesh, const Setup& setup);
@@ -48,6 +52,7 @@ class Shard final : io::TurnEnd, Fates::Owner {
   Fates& fates() { return fates_; }
   SendBuffers& buffers() { return buffers_; }
   const std::string& hostname() const { return hostname_; }
+  InDoubtPolicy in_doubt() const { return in_doubt_; }
   std::string& scratch() { return scratch_; }
   bool is_stopping() const { return stopping_; }
   bool is_stopped() const { return stopped_; }
@@ -63,11 +68,18 @@ class Shard final : io::TurnEnd, Fates::Owner {
   void stop_waiting_for_buffer(Session& session) { std::erase(buffer_waiters_, &session); }
 
  private:
-  struct Home {
-    Home(Shard& s, const Route& route, unsigned shards) : shard(s), queue(route, shards) {
+  struct Home final : queue::HomeQueue::Outside {
+    Home(Shard& s, const Route& route) : shard(s), queue(route, s.mesh_.shards(), s.in_doubt_) {
       timer.bind<&Home::due>(this);
     }
     void due() { shard.mark(*this); }
+    void grant(unsigned to, std::unique_ptr<Batch> batch) override;
+    void permit(unsigned to, uint32_t sessions, const HostPlan& plan) override;
+    void end(std::unique_ptr<Batch> batch, const queue::Ending& ending) override;
+    void find_hosts() override;
+    void note_wait(const Mailing& mailing, uint32_t first, uint16_t setbacks,
+                   io::Instant until) override;
+
     Shard& shard;
     queue::HomeQueue queue;
     io::Timer timer;
@@ -76,6 +88,8 @@ class Shard final : io::TurnEnd, Fates::Owner {
 
   void turn_ended() override;
   void storage_changed(const std::string& message) override;
+  void ended(const Route& route, std::vector<Returned>&& returned) override;
+  queue::HomeQueue::Now queue_now();
   void handle(Message&& message);
   void mark(Home& home);
   Home& home(const Route& route);
@@ -90,12 +104,14 @@ class Shard final : io::TurnEnd, Fates::Owner {
   io::EventLoop& loop_;
   Mesh& mesh_;
   const std::string hostname_;
+  const InDoubtPolicy in_doubt_;
   Coordinator* coordinator_ = nullptr;
   Fates fates_;
+  dns::HostFinder finder_;
+  Ender ender_;
   SendBuffers buffers_;
   io::SlotPool<Session> sessions_;
-  std::map<uint32_t, std::unique_ptr<Home>> homes_;  // by the route's number
-
+  std::map<uint32_t, std::unique_ptr<Home>> homes_;      // by the route's number
   std::map<uint32_t, std::unique_ptr<Outlet>> outlets_;  // likewise
   std::vector<Home*> marked_homes_;
   std::vector<Outlet*> marked_outlets_;

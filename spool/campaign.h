@@ -33,7 +33,8 @@ inline constexpr size_t block_bytes_target =
 
 /// What a finished campaign came to; all that its file holds once every recipient has a fate.
 struct CampaignSummary {
-  uint64_t recipients = 0, delivered = 0, failed = 0, expired = 0, cancelled = 0, unreadable = 0;
+  uint64_t recipients = 0, delivered = 0, failed = 0, expired = 0, cancelled = 0, unreadable = 0,
+           in_doubt = 0;
   io::WallTime finished_at{};
 };
 

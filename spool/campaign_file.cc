@@ -9,7 +9,7 @@
 namespace sluice::spool {
 namespace {
 
-constexpr size_t info_bytes_min = 16, contents_bytes = 28, summary_bytes = 56;
+constexpr size_t info_bytes_min = 16, contents_bytes = 28, summary_bytes = 64;
 
 uint64_t nanoseconds(io::WallTime time) {
   return static_cast<uint64_t>(time.time_since_epoch().count());
@@ -43,8 +43,9 @@ void put_contents(SegmentWriter& writer, const Contents& contents) {
 void put_summary(SegmentWriter& writer, const CampaignSummary& summary) {
   writer.begin_record();
   writer.put_fixed(nanoseconds(summary.finished_at));
-  for (const uint64_t count : {summary.recipients, summary.delivered, summary.failed,
-                               summary.expired, summary.cancelled, summary.unreadable})
+  for (const uint64_t count :
+       {summary.recipients, summary.delivered, summary.failed, summary.expired, summary.cancelled,
+        summary.unreadable, summary.in_doubt})
     writer.put_fixed(count);
   writer.end_record(RecordType::summary, 0);
 }
@@ -52,8 +53,14 @@ void put_summary(SegmentWriter& writer, const CampaignSummary& summary) {
 std::optional<CampaignSummary> summary_of(Bytes payload) {
   if (payload.size() != summary_bytes) return std::nullopt;
   const auto number = [&](size_t i) { return load<uint64_t>(payload, 8 * i); };
-  return CampaignSummary{number(1), number(2), number(3),           number(4),
-                         number(5), number(6), wall_time(number(0))};
+  return CampaignSummary{.recipients = number(1),
+                         .delivered = number(2),
+                         .failed = number(3),
+                         .expired = number(4),
+                         .cancelled = number(5),
+                         .unreadable = number(6),
+                         .in_doubt = number(7),
+                         .finished_at = wall_time(number(0))};
 }
 
 std::optional<Contents> contents_of(Bytes payload) {

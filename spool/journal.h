@@ -16,15 +16,22 @@ enum class OutcomeKind : uint8_t {
   failed = 2,
   expired = 3,
   cancelled = 4,
+  in_doubt = 5,  // whether it arrived will never be known, and it is not sent again
+  intent = 6,    // not a fate: the final dot may have left
+  waited = 7,    // not a fate, nor of one recipient: see Outcome
 };
 
-/// What an attempt came to, for one recipient of one campaign.
+/// What an attempt came to, for one recipient of one campaign. `waited`: for a run of recipients
+/// that begins with this one, and of whom nothing else is known: `attempt` connections came to
+/// nothing while they waited.
 struct Outcome {
   uint64_t campaign = 0;  // uid
   uint32_t recipient = 0;
   uint16_t attempt = 0;  // attempts made so far
   OutcomeKind kind = OutcomeKind::deferred;
-  io::WallTime next_attempt{};  // deferred only; kept to the millisecond
+  io::WallTime next_attempt{};  // deferred and waited only; kept to the millisecond
+  uint16_t refusals = 0;        // deferred only: connections in a row that came to nothing
+  uint16_t transfers = 0;       // deferred only: attempts that failed on an open session
 };
 
 /// A segment that no journal writes any more, and the campaigns it speaks of.

@@ -16,10 +16,13 @@ RecordType type_of(bool is_first, bool is_last) {
 void put_outcome(SegmentWriter& writer, const Outcome& outcome, uint32_t step) {
   writer.put_number(uint64_t{step} << 3 | static_cast<uint64_t>(outcome.kind));
   writer.put_number(outcome.attempt);
-  if (outcome.kind != OutcomeKind::deferred) return;
+  if (outcome.kind != OutcomeKind::deferred && outcome.kind != OutcomeKind::waited) return;
   const auto since_1970 =
       std::chrono::floor<std::chrono::milliseconds>(outcome.next_attempt.time_since_epoch());
   writer.put_number(static_cast<uint64_t>(std::max<int64_t>(since_1970.count(), 0)));
+  if (outcome.kind != OutcomeKind::deferred) return;
+  writer.put_number(outcome.refusals);
+  writer.put_number(outcome.transfers);
 }
 
 }  // namespace

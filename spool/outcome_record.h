@@ -10,7 +10,7 @@ namespace sluice::spool {
 /// No record of a journal is longer, so that a reader's memory is bounded.
 inline constexpr size_t outcome_payload_bytes_max = 64 * 1024;
 /// What one outcome takes in a record at most.
-inline constexpr size_t outcome_bytes_max = 24;
+inline constexpr size_t outcome_bytes_max = 30;
 
 /// Writes one commit: `outcomes` in as few records as possible (FORMAT.md section 5). Sorts them by
 /// campaign and recipient.
@@ -35,19 +35,24 @@ bool visit_outcomes(Bytes payload, Visit&& visit) {
   payload = payload.subspan(sizeof(uint64_t));
   uint64_t recipient = 0;
   while (!payload.empty()) {
-    uint64_t tag, attempt, next_ms = 0;
+    uint64_t tag, attempt, next_ms = 0, refusals = 0, transfers = 0;
     if (!get_leb128(payload, tag) || !get_leb128(payload, attempt) || attempt > UINT16_MAX)
       return false;
-    const uint64_t kind = tag & 7, step = tag >> 3;
-    if (kind > static_cast<uint64_t>(OutcomeKind::cancelled) || step > UINT32_MAX - recipient)
-      return false;
+    outcome.kind = static_cast<OutcomeKind>(tag & 7);
+    const uint64_t step = tag >> 3;
+    if (step > UINT32_MAX - recipient) return false;
     recipient += step;
-    if (kind == static_cast<uint64_t>(OutcomeKind::deferred) &&
+    const bool is_deferred = outcome.kind == OutcomeKind::deferred;
+    if ((is_deferred || outcome.kind == OutcomeKind::waited) &&
         (!get_leb128(payload, next_ms) || next_ms > INT64_MAX / 1'000'000))
+      return false;
+    if (is_deferred && (!get_leb128(payload, refusals) || refusals > UINT16_MAX ||
+                        !get_leb128(payload, transfers) || transfers > UINT16_MAX))
       return false;
     outcome.recipient = static_cast<uint32_t>(recipient);
     outcome.attempt = static_cast<uint16_t>(attempt);
-    outcome.kind = static_cast<OutcomeKind>(kind);
+    outcome.refusals = static_cast<uint16_t>(refusals);
+    outcome.transfers = static_cast<uint16_t>(transfers);
     outcome.next_attempt = io::WallTime(std::chrono::milliseconds(static_cast<int64_t>(next_ms)));
     visit(outcome);
   }

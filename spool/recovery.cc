@@ -7,6 +7,7 @@
 #include <array>
 #include <cerrno>
 #include <memory>
+#include <tuple>
 #include <unordered_set>
 #include <utility>
 
@@ -291,25 +292,37 @@ std::expected<void, Error> Recovery::write_again(const Found& segment, io::File 
 }  // namespace
 
 void Progress::apply(const Outcome& outcome) {
+  const Deferral later{.recipient = outcome.recipient,
+                       .attempt = outcome.attempt,
+                       .refusals = outcome.refusals,
+                       .transfers = outcome.transfers,
+                       .is_intent = outcome.kind == OutcomeKind::intent,
+                       .next_attempt = outcome.next_attempt};
+  // What an attempt came to beats the intent that went before it.
+  const auto rank = [](const Deferral& d) {
+    return std::tuple(d.attempt, !d.is_intent, d.next_attempt);
+  };
+  const auto merge = [&](std::unordered_map<uint32_t, Deferral>& known) {
+    const auto [it, is_new] = known.try_emplace(outcome.recipient, later);
+    if (!is_new && rank(it->second) < rank(later)) it->second = later;
+  };
+  if (outcome.kind == OutcomeKind::waited) return merge(waited);
   if (has_fate(outcome.recipient)) return;
-  if (outcome.kind == OutcomeKind::deferred) {
-    const Deferral later{outcome.recipient, outcome.attempt, outcome.next_attempt};
-    const auto [it, is_new] = deferred.try_emplace(outcome.recipient, later);
-    if (!is_new && std::pair(it->second.attempt, it->second.next_attempt) <
-                       std::pair(later.attempt, later.next_attempt))
-      it->second = later;
-    return;
-  }
+  if (outcome.kind == OutcomeKind::deferred || outcome.kind == OutcomeKind::intent)
+    return merge(deferred);
   const size_t word = outcome.recipient / 64;
   if (word >= fates.size()) fates.resize(word + 1);
   fates[word] |= uint64_t{1} << outcome.recipient % 64;
   if (!deferred.empty()) deferred.erase(outcome.recipient);
   switch (outcome.kind) {
-    case OutcomeKind::deferred:  break;
+    case OutcomeKind::deferred:
+    case OutcomeKind::intent:
+    case OutcomeKind::waited:    break;
     case OutcomeKind::delivered: ++delivered; break;
     case OutcomeKind::failed:    ++failed; break;
     case OutcomeKind::expired:   ++expired; break;
     case OutcomeKind::cancelled: ++cancelled; break;
+    case OutcomeKind::in_doubt:  ++in_doubt; break;
   }
 }
 

@@ -15,6 +15,8 @@ namespace sluice::spool {
 struct Deferral {
   uint32_t recipient = 0;
   uint16_t attempt = 0;
+  uint16_t refusals = 0, transfers = 0;  // as in Outcome
+  bool is_intent = false;                // the final dot of this attempt may have left
   io::WallTime next_attempt{};
 };
 
@@ -24,7 +26,10 @@ struct Progress {
   std::vector<uint64_t>
       fates;  // bit per recipient that has a fate; may be shorter than the campaign
   std::unordered_map<uint32_t, Deferral> deferred;
-  uint64_t delivered = 0, failed = 0, expired = 0, cancelled = 0;
+  std::unordered_map<uint32_t, Deferral> waited;  // by the first of the recipients that did
+  uint64_t delivered = 0, failed = 0, expired = 0, cancelled = 0, in_doubt = 0;
+
+  uint64_t fates_known() const { return delivered + failed + expired + cancelled + in_doubt; }
 
   bool has_fate(uint32_t recipient) const {
     return recipient / 64 < fates.size() && (fates[recipient / 64] >> (recipient % 64) & 1);

@@ -1,105 +1,141 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
+#include <list>
+#include <map>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "engine/message.h"
+#include "engine/queue/host_board.h"
+#include "engine/queue/rate_limit.h"
+#include "engine/queue/source.h"
 #include "io/clock.h"
 
 namespace sluice::engine::queue {
 
-/// What of one campaign goes by one route and was not lent yet: a cursor over ranges, whatever the
-/// number of recipients.
-class Source {
- public:
-  Source(MailingPtr mailing, std::vector<Range> ranges)
-      : mailing_(std::move(mailing)), ranges_(std::move(ranges)) {}
-
-  /// The next recipients of one block that wait: no fate, not deferred by an earlier run. nullptr
-  /// at the end.
-  std::unique_ptr<Batch> next();
-
- private:
-  MailingPtr mailing_;
-  std::vector<Range> ranges_;
-  size_t range_ = 0;
-  uint32_t offset_ = 0;  // within the range
+/// How recipients end, or wait on, without an attempt of their own. `deferred`: told only; they
+/// wait on. `intent`: told only; they are held.
+struct Ending {
+  spool::OutcomeKind kind = spool::OutcomeKind::deferred;
+  SetbackPtr why;       // may be null
+  io::Instant until{};  // deferred: when the queue is tried again
 };
 
-/// A route's queue at its home shard: who is next, who waits until when, how many sessions. Pure:
-/// time comes in, letters go out through the caller.
+/// A route's queue at its home shard: who is next, who waits until when, how many sessions, which
+/// hosts. Pure: time and news come in, letters go out through `Outside`.
 ///
-/// Sessions ramp up: one at first and after the host refused all, then doubling with each that
-/// opens, up to sessions_max. When none is open and one is refused, the queue backs off on the
-/// retry curve; a host that refuses one beside open ones is left at what it took for a while.
+/// Sessions ramp up: one at first and after the hosts refused all, then doubling with each that
+/// opens, up to sessions_max. When none is open and one is refused by every host, or DNS names no
+/// host, that is a *setback*: the queue as a whole waits, on the retry curve, and is tried by one
+/// session again. It counts as an attempt for everybody who waited, at no cost for each: a
+/// recipient knows how many setbacks its queue had when it began to wait, and takes over the
+/// difference when it is lent. A host that refuses a session beside open ones is left at what it
+/// took for a while.
 class HomeQueue {
  public:
-  HomeQueue(const Route& route, unsigned shards)
-      : route_(route), permits_(shards, 0), hungry_(shards, 0), open_(shards, 0) {}
+  struct Now {
+    io::Instant instant{};
+    io::WallTime wall{};
+    uint64_t random = 0;  // 64 random bits: spread delays
+  };
 
-  void add(MailingPtr mailing, std::vector<Range> ranges);
-  void give_back(Returned&& returned);
+  class Outside {
+   public:
+    virtual void grant(unsigned shard, std::unique_ptr<Batch> batch) = 0;
+    virtual void permit(unsigned shard, uint32_t sessions, const HostPlan& plan) = 0;
+    /// Log and record them; ended() follows, after give_back() of those that wait on.
+    virtual void end(std::unique_ptr<Batch> batch, const Ending& ending) = 0;
+    /// hosts_found() follows.
+    virtual void find_hosts() = 0;
+    /// A restart should know: the recipients from `first` on waited for so many setbacks.
+    virtual void note_wait(const Mailing& mailing, uint32_t first, uint16_t setbacks,
+                           io::Instant until) = 0;
 
-  void want(unsigned shard) { ++hungry_[shard]; }
-  /// `random` spreads the back-off.
-  void session_news(const SessionNews& news, io::Instant now, uint64_t random);
+   protected:
+    ~Outside() = default;
+  };
 
-  /// Calls grant(shard, unique_ptr<Batch>) for those that want one as far as there are recipients,
-  /// and permit(shard, sessions) where the number changed. Call after any of the above and at
-  /// next().
-  template <class Grant, class Permit>
-  void serve(io::Instant now, Grant&& grant, Permit&& permit);
+  HomeQueue(const Route& route, unsigned shards, InDoubtPolicy in_doubt);
 
+  void add(MailingPtr mailing, std::vector<Range> ranges, const Waited& waited, const Now& now);
+  void give_back(Returned&& returned, const Now& now);
+  void want(unsigned shard) { ++shards_[shard].hungry; }
+  void session_news(const SessionNews& news, const Now& now);
+  void hosts_found(dns::HostListPtr list, const Now& now);
+  void ended() { --ending_; }
+
+  /// Does what is due. Call after any of the above and at next().
+  void serve(const Now& now, Outside& outside);
   /// When to serve() again although nothing came; `never` when nothing waits for time.
   io::Instant next(io::Instant now) const;
 
   const Route& route() const { return route_; }
+  /// Recipients that wait here: not lent, no fate.
+  uint64_t waiting() const { return unlent_ + ready_.size() + deferred_.size() + doubtful_.size(); }
 
  private:
+  struct PerShard {
+    uint32_t sessions = 0;  // as permitted last
+    const void* list = nullptr;
+    const void* suspects = nullptr;
+    uint32_t hungry = 0, open = 0;
+  };
   struct Later {
     bool operator()(const Returned& a, const Returned& b) const { return a.due > b.due; }
   };
-  std::unique_ptr<Batch> next_batch(io::Instant now);
-  std::unique_ptr<Batch> next_deferred(io::Instant now);
-  uint32_t share(unsigned shard) const;
+  using Sources = std::list<Source>;
+
+  io::Instant expires(const Mailing& mailing, const Now& now) const;
+  bool has_work() const { return !sources_.empty() || !ready_.empty(); }
   uint32_t open() const;
+  uint32_t share(unsigned shard) const;
+  void collect_due(const Now& now);
+  void setback(SetbackPtr why, const Now& now);
+  void back_off(bool opened, const Now& now);
+  void note_setback(Outside& outside);
+  void tell(Outside& outside);
+  void expire(const Now& now, Outside& outside);
+  void end_exhausted(Outside& outside);
+  void end_all(Outside& outside);
+  void settle_doubtful(Outside& outside);
+  void end(std::unique_ptr<Batch> batch, const Ending& ending, Outside& outside);
+  bool end_if(std::list<Returned>& list, auto&& is_over, spool::OutcomeKind kind, Outside& outside);
+  void issue_permits(const Now& now, Outside& outside, bool is_closed);
+  void lend(const Now& now, Outside& outside);
+  uint32_t batch_items_max() const;
+  std::unique_ptr<Batch> next_batch(uint32_t items_max);
+  std::unique_ptr<Batch> next_ready(uint32_t items_max);
+  std::unique_ptr<Batch> next_of(Sources& sources, uint32_t items_max);
+  bool batch_takes(const Batch& batch, const Returned& returned) const;
+  std::unique_ptr<Batch> finished(std::unique_ptr<Batch> batch) const;
+  void fold(Item& item) const;
 
   const Route& route_;
-  std::deque<Source> sources_;                     // in turn, a batch each
-  std::vector<Returned> deferred_;                 // heap, earliest first
-  std::vector<uint32_t> permits_, hungry_, open_;  // by shard
+  const InDoubtPolicy in_doubt_;
+  HostBoard board_;
+  RateLimit rate_;
+  Sources sources_;  // in turn, a batch each
+  std::map<std::pair<io::Instant, const Source*>, Sources::iterator> expiries_;  // of sources_
+  Sources expired_, exhausted_;                                                  // on their way out
+  uint64_t unlent_ = 0;                                                          // of all these
+  std::vector<Returned> deferred_;  // heap, earliest first
+  std::list<Returned> doubtful_;
+  std::list<Returned> ready_;              // their time has come
+  io::Instant ready_expires_ = io::never;  // the earliest of ready_
+  std::vector<PerShard> shards_;
   uint32_t allowed_ = 1;
   io::Instant no_growth_until_{};  // the host refused a session while others were open
-  uint32_t refusals_ = 0;          // in a row
+  int32_t setbacks_ = 0;           // so far
+  uint32_t refusals_ = 0;          // setbacks since a session was open
+  uint32_t fruitless_ = 0;         // sessions in a row that came to nothing: what the curve goes by
   io::Instant backed_off_until_{};
+  SetbackPtr last_, untold_;
+  bool is_unnoted_ = false, is_exhaustion_due_ = false;  // since the last setback
+  bool is_finding_ = false;
+  unsigned ending_ = 0;
   unsigned turn_ = 0;  // the shard asked first for hunger
 };
-
-template <class Grant, class Permit>
-void HomeQueue::serve(io::Instant now, Grant&& grant, Permit&& permit) {
-  if (now < backed_off_until_) {
-    for (unsigned s = 0; s < permits_.size(); ++s)
-      if (permits_[s] != 0) permit(s, permits_[s] = 0);
-    return;
-  }
-  for (unsigned s = 0; s < permits_.size(); ++s) {
-    const uint32_t sessions = share(s);
-    if (permits_[s] != sessions) permit(s, permits_[s] = sessions);
-  }
-  for (unsigned unserved = 0; unserved < hungry_.size();) {
-    turn_ = (turn_ + 1) % static_cast<unsigned>(hungry_.size());
-    if (hungry_[turn_] == 0 || permits_[turn_] == 0) {
-      ++unserved;
-      continue;
-    }
-    auto batch = next_batch(now);
-    if (!batch) return;
-    --hungry_[turn_];
-    unserved = 0;
-    grant(turn_, std::move(batch));
-  }
-}
 
 }  // namespace sluice::engine::queue

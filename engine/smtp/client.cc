@@ -1,5 +1,7 @@
 #include "engine/smtp/client.h"
 
+#include <utility>
+
 #include "io/check.h"
 
 namespace sluice::engine::smtp {
@@ -42,6 +44,11 @@ TransactionNumber Client::offer(const Transaction& transaction) {
                       .number = offered_++,
                       .undecided = static_cast<uint16_t>(transaction.recipients.size())};
   return exchange.number;
+}
+
+void Client::release_dot(TransactionNumber transaction) {
+  for (unsigned i = 0; i < open_; ++i)
+    if (at(i).number == transaction) at(i).transaction.withholds_dot = false;
 }
 
 void Client::quit() { is_quitting_ = true; }
@@ -207,6 +214,10 @@ bool Client::produce_content(Exchange& exchange, CommandWriter& out) {
   }
   // Without it the final dot would be part of a line, and the peer would wait for ever.
   CHECK(exchange.ends_in_crlf());
+  if (exchange.transaction.withholds_dot) {
+    if (!std::exchange(exchange.is_dot_asked_for, true)) listener_.dot_withheld(exchange.number);
+    return false;
+  }
   if (!out.final_dot()) return false;
   exchange.send = exchange.end();
   return true;

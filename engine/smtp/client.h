@@ -44,6 +44,9 @@ class Client {
     /// The transaction was offered, and nothing of it can have been accepted: try it elsewhere or
     /// later. It is no longer borrowed. None of its recipients had a verdict.
     virtual void transaction_returned(TransactionNumber transaction) = 0;
+    /// Of a transaction that withholds its dot: all of its content was produced. release_dot() is
+    /// awaited; until then nothing was accepted.
+    virtual void dot_withheld(TransactionNumber transaction) = 0;
     /// The greeting and EHLO or HELO were accepted: the peer can take mail.
     virtual void session_opened() = 0;
     /// The session cannot go on (refused greeting, 421, garbage, limits passed, or fail() was
@@ -77,6 +80,9 @@ class Client {
   /// transactions_open_max are open.) Also before the greeting has come.
   bool wants_transaction() const;
   TransactionNumber offer(const Transaction& transaction);
+
+  /// The final dot of an open transaction, withheld so far, may go: call produce().
+  void release_dot(TransactionNumber transaction);
 
   /// No further transactions will come: QUIT when those offered have ended. Also ends an idle
   /// session.

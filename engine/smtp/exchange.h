@@ -32,6 +32,7 @@ struct Exchange {
   bool mail_accepted = false;
   bool is_abandoned = false;  // nothing more of it is to be sent
   bool is_body_read = false;
+  bool is_dot_asked_for = false;  // of a transaction that withholds it
   std::bitset<recipients_max> decided;
 
   Position recipients() const { return static_cast<Position>(transaction.recipients.size()); }

@@ -106,6 +106,7 @@ class World final : Client::Listener {
     for (const bool has_verdict : mail(t).has_verdict) CHECK(has_verdict);
     offer("again@s.example", 1, 20, {});
   }
+  void dot_withheld(TransactionNumber) override { abort(); }
   void transaction_returned(TransactionNumber t) override {
     CHECK(!std::exchange(mail(t).is_over, true));
     for (const bool has_verdict : mail(t).has_verdict) CHECK(!has_verdict);

@@ -28,7 +28,9 @@ std::string SimulatedEngine::open(const engine::Config& config, bool until_empty
                                .spool = config.spool,
                                .log = config.log,
                                .journal_sequence = sequence,
-                               .sessions_max = 1000};
+                               .sessions_max = 1000,
+                               .in_doubt = config.in_doubt,
+                               .dns = {.servers = config.dns_servers, .hostname = config.hostname}};
     if (i == 0) setup.sealed = std::move(recovered.segments);
     cores_[i]->shard = std::make_unique<engine::Shard>(cores_[i]->loop, mesh_, setup);
     if (auto done = cores_[i]->shard->open(std::move(setup)); !done) return done.error();

@@ -16,7 +16,7 @@ using namespace std::chrono_literals;
 /// A campaign of `n` recipients in blocks of ten, without a file: the queue looks at numbers only.
 class Numbers final : public spool::Campaign {
  public:
-  explicit Numbers(uint32_t n) : n_(n) {}
+  explicit Numbers(uint32_t n) : n_(n) { info_.accepted_at = io::WallTime(1000s); }
   const spool::CampaignInfo& info() const override { return info_; }
   uint32_t recipients() const override { return n_; }
   spool::Bytes message() const override { return {}; }
@@ -49,20 +49,47 @@ MailingPtr mailing(uint32_t n, spool::Progress recovered = {}) {
                                    std::move(recovered));
 }
 
-struct World {
+const io::SocketAddress first_host = *io::SocketAddress::parse("192.0.2.1:25");
+const io::SocketAddress second_host = *io::SocketAddress::parse("192.0.2.2:25");
+
+dns::HostListPtr two_hosts(io::Instant good_until = io::never) {
+  auto list = std::make_shared<dns::HostList>();
+  list->hosts = {{"mx1.test", first_host, 10}, {"mx2.test", second_host, 20}};
+  list->good_until = good_until;
+  return list;
+}
+
+struct World final : HomeQueue::Outside {
   explicit World(unsigned n_shards = 2, uint32_t sessions_max = 20) : shards(n_shards) {
-    route.policy.sessions_max = sessions_max;
-    route.policy.retry.first = 60s, route.policy.retry.factor = 2, route.policy.retry.ceiling = 1h,
-    route.policy.retry.jitter = 0;
-    queue.emplace(route, shards);
+    policy.sessions_max = sessions_max;
+    policy.retry.first = 60s, policy.retry.factor = 2, policy.retry.ceiling = 1h;
+    policy.retry.jitter = 0;
+    policy.expire.normal = 24h * 5;
+    queue.emplace(route, shards, InDoubtPolicy::hold);
+    queue->hosts_found(two_hosts(), time());
   }
-  void serve() {
-    queue->serve(
-        now,
-        [&](unsigned shard, std::unique_ptr<Batch> batch) {
-          granted[shard].push_back(std::move(batch));
-        },
-        [&](unsigned shard, uint32_t sessions) { permits[shard] = sessions; });
+  void grant(unsigned shard, std::unique_ptr<Batch> batch) override {
+    granted[shard].push_back(std::move(batch));
+  }
+  void permit(unsigned shard, uint32_t sessions, const HostPlan& given) override {
+    permits[shard] = sessions;
+    plans[shard] = given;
+  }
+  void end(std::unique_ptr<Batch> batch, const Ending& ending) override {
+    endings.emplace_back(std::move(batch), ending);
+  }
+  void find_hosts() override { ++finds; }
+  void note_wait(const Mailing&, uint32_t first, uint16_t setbacks, io::Instant) override {
+    waits[first] = setbacks;
+  }
+
+  HomeQueue::Now time() const { return {now, io::WallTime{} + now.time_since_epoch(), middle}; }
+  void serve() { queue->serve(time(), *this); }
+  void add(MailingPtr m, std::vector<Range> ranges, const Waited& waited = {}) {
+    queue->add(std::move(m), std::move(ranges), waited, time());
+  }
+  void give_back(const MailingPtr& m, Item item, io::Instant due) {
+    queue->give_back({.mailing = m, .item = item, .due = due}, time());
   }
   std::multiset<uint32_t> numbers() {
     std::multiset<uint32_t> all;
@@ -72,19 +99,34 @@ struct World {
     return all;
   }
   void news(unsigned shard, uint32_t opened, uint32_t proven, uint32_t refused, uint32_t open_now) {
-    queue->session_news({&route, shard, opened, proven, refused, open_now}, now, uint64_t{1} << 63);
+    const SetbackPtr why = refused > 0 && opened == 0 ? std::make_shared<const Setback>() : nullptr;
+    queue->session_news({&route, shard, opened, proven, refused, open_now, why, {}}, time());
   }
+  /// What the ender does with those told of: they come back as they were.
+  void all_told() {
+    for (auto& [batch, ending] : std::exchange(endings, {})) {
+      EXPECT_EQ(ending.kind, spool::OutcomeKind::deferred);
+      for (const Item item : batch->items) give_back(batch->mailing, item, now);
+      queue->ended();
+    }
+  }
+  static constexpr uint64_t middle = uint64_t{1} << 63;  // no jitter
   unsigned shards;
-  Route route;
+  DestinationPolicy policy;
+  Route route{"example.test", policy};
   io::Instant now{1000s};
   std::optional<HomeQueue> queue;
   std::map<unsigned, std::vector<std::unique_ptr<Batch>>> granted;
   std::map<unsigned, uint32_t> permits;
+  std::map<unsigned, HostPlan> plans;
+  std::vector<std::pair<std::unique_ptr<Batch>, Ending>> endings;
+  std::map<uint32_t, uint16_t> waits;
+  int finds = 0;
 };
 
 TEST(HomeQueue, lends_every_recipient_of_its_ranges_once) {
   World world;
-  world.queue->add(mailing(95), {{3, 20}, {40, 55}});
+  world.add(mailing(95), {{3, 20}, {40, 55}});
   world.news(0, 4, 0, 0, 4);  // both shards may work
   for (int i = 0; i < 50; ++i) world.queue->want(static_cast<unsigned>(i % 2));
   world.serve();
@@ -99,7 +141,7 @@ TEST(HomeQueue, passes_over_recipients_that_have_a_fate_or_wait_for_a_retry) {
   spool::Progress recovered;
   recovered.apply({.recipient = 4, .attempt = 1, .kind = spool::OutcomeKind::delivered});
   recovered.apply({.recipient = 7, .attempt = 2, .kind = spool::OutcomeKind::deferred});
-  world.queue->add(mailing(10, std::move(recovered)), {{0, 10}});
+  world.add(mailing(10, std::move(recovered)), {{0, 10}});
   world.queue->want(0);
   world.serve();
   EXPECT_EQ(world.numbers(), (std::multiset<uint32_t>{0, 1, 2, 3, 5, 6, 8, 9}));
@@ -107,7 +149,7 @@ TEST(HomeQueue, passes_over_recipients_that_have_a_fate_or_wait_for_a_retry) {
 
 TEST(HomeQueue, begins_with_one_session_and_doubles_with_those_that_open) {
   World world(2, 20);
-  world.queue->add(mailing(1000), {{0, 1000}});
+  world.add(mailing(1000), {{0, 1000}});
   world.serve();
   EXPECT_EQ(world.permits[0] + world.permits[1], 1u);
   uint32_t open = 0;
@@ -122,7 +164,7 @@ TEST(HomeQueue, begins_with_one_session_and_doubles_with_those_that_open) {
 
 TEST(HomeQueue, one_refused_connection_backs_off_the_destination_and_the_next_is_a_single_probe) {
   World world;
-  world.queue->add(mailing(1000), {{0, 1000}});
+  world.add(mailing(1000), {{0, 1000}});
   world.serve();
   world.news(0, 0, 0, 1, 0);
   world.serve();
@@ -138,7 +180,7 @@ TEST(HomeQueue, one_refused_connection_backs_off_the_destination_and_the_next_is
 
 TEST(HomeQueue, a_verdict_on_a_recipient_ends_the_row_of_refusals) {
   World world;
-  world.queue->add(mailing(1000), {{0, 1000}});
+  world.add(mailing(1000), {{0, 1000}});
   world.news(0, 0, 0, 1, 0);
   world.now += 60s;
   world.news(0, 1, 1, 0, 1);
@@ -148,7 +190,7 @@ TEST(HomeQueue, a_verdict_on_a_recipient_ends_the_row_of_refusals) {
 
 TEST(HomeQueue, a_host_that_refuses_more_keeps_what_it_took_and_is_not_pressed_for_a_minute) {
   World world(1, 20);
-  world.queue->add(mailing(1000), {{0, 1000}});
+  world.add(mailing(1000), {{0, 1000}});
   world.news(0, 4, 4, 0, 4);
   world.serve();
   EXPECT_EQ(world.permits[0], 8u);
@@ -168,9 +210,9 @@ TEST(HomeQueue, a_host_that_refuses_more_keeps_what_it_took_and_is_not_pressed_f
 TEST(HomeQueue, the_deferred_come_when_due_and_not_before) {
   World world(1);
   const MailingPtr m = mailing(100);
-  world.queue->give_back({m, {12, 1}, world.now + 5min});
-  world.queue->give_back({m, {15, 1}, world.now + 5min});
-  world.queue->give_back({m, {77, 3}, world.now + 1min});
+  world.give_back(m, {.number = 12, .attempts = 1}, world.now + 5min);
+  world.give_back(m, {.number = 15, .attempts = 1}, world.now + 5min);
+  world.give_back(m, {.number = 77, .attempts = 3}, world.now + 1min);
   world.queue->want(0);
   world.queue->want(0);
   world.serve();
@@ -189,13 +231,219 @@ TEST(HomeQueue, the_deferred_come_when_due_and_not_before) {
 TEST(HomeQueue, campaigns_take_turns) {
   World world(1);
   const MailingPtr a = mailing(1000), b = mailing(1000);
-  world.queue->add(a, {{0, 1000}});
-  world.queue->add(b, {{0, 1000}});
+  world.add(a, {{0, 1000}});
+  world.add(b, {{0, 1000}});
   for (int i = 0; i < 10; ++i) world.queue->want(0);
   world.serve();
   const auto of_b = std::ranges::count_if(world.granted[0],
                                           [&](const auto& batch) { return batch->mailing == b; });
   EXPECT_EQ(of_b, 5);
+}
+
+TEST(HomeQueue, a_setback_counts_as_an_attempt_for_all_who_waited_and_for_nobody_else) {
+  World world(1);
+  const MailingPtr m = mailing(100);
+  world.add(m, {{0, 20}});
+  world.give_back(m, {.number = 50, .attempts = 4},
+                  world.now + 90s);  // not due at the first setback
+  for (int i = 0; i < 2; ++i) {
+    world.serve();
+    world.news(0, 0, 0, 1, 0);
+    world.serve();
+    world.all_told();
+    world.now = world.queue->next(world.now);
+    world.serve();
+    world.now += 100s;
+  }
+  EXPECT_EQ(world.waits[0], 2);
+  world.add(m, {{80, 10}});
+  world.news(0, 1, 0, 0, 1);
+  for (int i = 0; i < 9; ++i) world.queue->want(0);
+  world.serve();
+  std::map<uint32_t, unsigned> attempts;
+  for (const auto& batch : world.granted[0])
+    for (const Item item : batch->items) attempts[item.number] = item.attempts;
+  EXPECT_EQ(attempts.at(0), 2u);
+  EXPECT_EQ(attempts.at(19), 2u);
+  EXPECT_EQ(attempts.at(50), 5u);
+  EXPECT_EQ(attempts.at(80), 0u);
+}
+
+TEST(HomeQueue, tells_of_a_setback_once_with_those_who_would_be_next) {
+  World world(1);
+  world.add(mailing(1000), {{0, 1000}});
+  world.serve();
+  world.news(0, 0, 0, 1, 0);
+  world.serve();
+  world.serve();
+  ASSERT_EQ(world.endings.size(), 1u);
+  EXPECT_EQ(world.endings[0].second.kind, spool::OutcomeKind::deferred);
+  EXPECT_EQ(world.endings[0].second.until, world.now + 60s);
+  EXPECT_EQ(world.endings[0].first->items[0].attempts, 1);
+  EXPECT_EQ(world.queue->waiting() + world.endings[0].first->items.size(), 1000u);
+}
+
+TEST(HomeQueue, ends_those_who_waited_for_as_many_refused_connections_as_they_may) {
+  World world(1);
+  world.policy.retry.connect_interval = 600s;
+  world.policy.retry.connect_attempts_max = 144;
+  world.add(mailing(1), {{0, 1}});
+  const io::Instant began = world.now;
+  int connections = 0;
+  while (world.endings.empty() && connections < 1000) {
+    world.serve();
+    if (world.endings.empty()) ++connections, world.news(0, 0, 0, 1, 0);
+    world.serve();
+    if (connections < 144) world.all_told();
+    if (connections == 144 && world.endings[0].second.kind == spool::OutcomeKind::deferred)
+      world.all_told();
+    if (world.endings.empty()) world.now = world.queue->next(world.now);
+  }
+  EXPECT_EQ(connections, 144);
+  ASSERT_EQ(world.endings.size(), 1u);
+  EXPECT_EQ(world.endings[0].second.kind, spool::OutcomeKind::failed);
+  EXPECT_EQ(world.endings[0].first->items[0].attempts, 144);
+  EXPECT_EQ(world.now - began, 24h) << "the last interval passes as well";
+}
+
+TEST(HomeQueue, a_session_that_opens_begins_the_count_of_refused_connections_anew) {
+  World world(1);
+  world.policy.retry.connect_interval = 1s;
+  world.policy.retry.connect_attempts_max = 3;
+  world.add(mailing(1), {{0, 1}});
+  for (int i = 0; i < 20; ++i) {
+    world.now += 2s;
+    world.serve();
+    if (i % 3 == 2)
+      world.news(0, 1, 1, 0, 0);
+    else
+      world.news(0, 0, 0, 1, 0);
+    world.serve();
+    world.all_told();
+  }
+  EXPECT_EQ(world.queue->waiting(), 1u);
+}
+
+TEST(HomeQueue, everybody_expires_on_time_whatever_the_queue_waits_for) {
+  World world(1);
+  const MailingPtr m = mailing(100);
+  world.add(m, {{0, 25}});
+  world.give_back(m, {.number = 60, .attempts = 9}, world.now + 24h * 30);
+  world.give_back(m, {.number = 90}, world.now);
+  world.news(0, 0, 0, 1, 0);
+  std::multiset<uint32_t> expired;
+  while (expired.size() < 27 && world.now < io::Instant{1000s} + 24h * 6) {
+    world.serve();
+    for (auto& [batch, ending] : std::exchange(world.endings, {})) {
+      for (const Item item : batch->items) {
+        if (ending.kind == spool::OutcomeKind::deferred) {
+          world.give_back(batch->mailing, item, world.now);
+          continue;
+        }
+        EXPECT_EQ(ending.kind, spool::OutcomeKind::expired);
+        EXPECT_EQ(world.now, io::Instant{1000s} + 24h * 5);
+        expired.insert(item.number);
+      }
+      world.queue->ended();
+    }
+    world.news(0, 0, 0, 1, 0);
+    world.serve();
+    if (world.endings.empty()) world.now = world.queue->next(world.now);
+  }
+  EXPECT_EQ(expired.size(), 27u);
+  EXPECT_EQ(world.queue->waiting(), 0u);
+}
+
+TEST(HomeQueue, a_domain_that_dns_says_does_not_exist_ends_all_at_once) {
+  World world(1);
+  auto none = std::make_shared<dns::HostList>();
+  none->failure = dns::Failure{smtp::Result::permanent, {5, 1, 2}, "dns: no such domain"};
+  none->good_until = world.now + 60s;
+  world.queue->hosts_found(none, world.time());
+  world.add(mailing(30), {{0, 30}});
+  world.serve();
+  ASSERT_EQ(world.endings.size(), 3u);
+  EXPECT_EQ(world.endings[0].second.kind, spool::OutcomeKind::failed);
+  EXPECT_EQ(world.endings[0].second.why->reason, "dns: no such domain");
+  world.add(mailing(30), {{0, 30}});
+  world.now += 61s;
+  world.serve();
+  EXPECT_EQ(world.finds, 1) << "the answer is old: DNS is asked again";
+}
+
+TEST(HomeQueue, hosts_are_looked_up_when_there_is_mail_and_the_answer_is_old) {
+  World world(1);
+  world.queue->hosts_found(two_hosts(world.now + 300s), world.time());
+  world.now += 301s;
+  world.serve();
+  EXPECT_EQ(world.finds, 0);
+  world.add(mailing(10), {{0, 10}});
+  world.serve();
+  world.serve();
+  EXPECT_EQ(world.finds, 1);
+  EXPECT_EQ(world.permits[0], 1u) << "meanwhile the old answer serves";
+}
+
+TEST(HomeQueue, a_host_that_failed_is_tried_last_and_then_probed_by_one_session) {
+  World world(2);
+  world.add(mailing(1000), {{0, 1000}});
+  world.news(0, 2, 0, 0, 2);
+  world.news(1, 2, 0, 0, 2);
+  world.serve();
+  SessionNews failed{.route = &world.route, .shard = 0, .open_now = 2};
+  failed.hosts = {{first_host, false}};
+  world.queue->session_news(failed, world.time());
+  world.serve();
+  for (unsigned s = 0; s < 2; ++s) {
+    ASSERT_TRUE(world.plans[s].suspects);
+    EXPECT_TRUE((*world.plans[s].suspects)[0]);
+    EXPECT_FALSE((*world.plans[s].suspects)[1]);
+    EXPECT_FALSE(world.plans[s].probe);
+  }
+  world.now += 61s;
+  world.serve();
+  EXPECT_EQ(world.plans[0].probe.has_value() + world.plans[1].probe.has_value(), 1);
+  world.plans.clear();
+  world.serve();
+  EXPECT_TRUE(world.plans.empty()) << "nobody else goes until it reports";
+  failed.hosts = {{first_host, true}};
+  world.queue->session_news(failed, world.time());
+  world.serve();
+  EXPECT_FALSE(world.plans[0].suspects);
+}
+
+TEST(HomeQueue, a_single_block_is_split_among_the_shards_that_may_work) {
+  World world(2);
+  world.add(mailing(10), {{0, 10}});
+  const MailingPtr big = mailing(100);
+  for (uint32_t i = 0; i < 10; ++i)
+    for (uint32_t j = 0; j < 4; ++j) world.give_back(big, {.number = i * 10 + j}, world.now);
+  world.news(0, 2, 0, 0, 2);
+  world.news(1, 2, 0, 0, 2);
+  world.queue->want(0);
+  world.queue->want(1);
+  world.serve();
+  EXPECT_EQ(world.granted[0].size(), 1u);
+  EXPECT_EQ(world.granted[1].size(), 1u);
+}
+
+TEST(HomeQueue, keeps_to_the_rate) {
+  World world(1);
+  world.policy.rate_per_s = 10;
+  world.queue.emplace(world.route, 1, InDoubtPolicy::hold);
+  world.queue->hosts_found(two_hosts(), world.time());
+  world.add(mailing(10'000), {{0, 10'000}});
+  world.news(0, 4, 0, 0, 4);
+  size_t within_100_s = 0;
+  const io::Instant end = world.now + 100s;
+  while (world.now < end) {
+    world.queue->want(0);
+    world.serve();
+    within_100_s = world.numbers().size();
+    world.now = std::min(end, world.queue->next(world.now));
+  }
+  EXPECT_GE(within_100_s, 990u);
+  EXPECT_LE(within_100_s, 1010u) << "the first second's at once, then ten each";
 }
 
 }  // namespace

@@ -54,7 +54,12 @@ TEST(Format, of_a_segment_is_as_the_document_says) {
   writer.file_header(FileKind::journal);
   std::vector<Outcome> first{
       {.campaign = uid, .recipient = 5, .attempt = 1, .kind = OutcomeKind::delivered},
-      {.campaign = uid, .recipient = 7, .attempt = 2, .next_attempt = at_s(1'700'000'000)}};
+      {.campaign = uid,
+       .recipient = 7,
+       .attempt = 2,
+       .next_attempt = at_s(1'700'000'000),
+       .refusals = 1,
+       .transfers = 1}};
   std::vector<Outcome> second{
       {.campaign = uid, .recipient = 7, .attempt = 3, .kind = OutcomeKind::delivered}};
   encode_commit(writer, 1, first);

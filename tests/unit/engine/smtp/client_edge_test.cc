@@ -238,5 +238,38 @@ TEST_F(SmtpClientDeath, stops_at_content_that_does_not_end_in_CRLF) {
       "ends_in_crlf");
 }
 
+TEST_F(SmtpClientEdge, a_withheld_dot_leaves_after_its_release_and_the_next_envelope_with_it) {
+  StringBody body("hello\r\n");
+  client.offer({.sender = "a@s.example", .recipients = to, .withholds_dot = true, .body = &body});
+  client.offer({.sender = "b@s.example", .recipients = to, .body = &second});
+  hear("220 mx\r\n");
+  say();
+  hear("250-mx\r\n250 PIPELINING\r\n");
+  say();
+  hear("250 ok\r\n250 ok\r\n354 go\r\n");
+  told();
+  EXPECT_EQ(say(), "hello\r\n");
+  EXPECT_EQ(told(), "0 withholds its dot\n");
+  EXPECT_EQ(say(), "");
+  EXPECT_EQ(told(), "") << "it asks once";
+  EXPECT_EQ(client.stage(), Stage::block);
+  client.release_dot(0);
+  EXPECT_TRUE(say().starts_with(".\r\nMAIL FROM:<b@s.example>"));
+}
+
+TEST_F(SmtpClientEdge, a_message_whose_dot_was_withheld_was_not_accepted) {
+  StringBody body("hello\r\n");
+  client.offer({.sender = "a@s.example", .recipients = to, .withholds_dot = true, .body = &body});
+  hear("220 mx\r\n");
+  say();
+  hear("250-mx\r\n250 PIPELINING\r\n");
+  say();
+  hear("250 ok\r\n250 ok\r\n354 go\r\n");
+  say();
+  told();
+  client.fail("timed out");
+  EXPECT_TRUE(told().starts_with("0.0 transient session block"));
+}
+
 }  // namespace
 }  // namespace sluice::engine::smtp

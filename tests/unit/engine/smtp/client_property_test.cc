@@ -99,6 +99,7 @@ class RandomSession final : Client::Listener {
     EXPECT_EQ(t, ended_++) << "out of order";
     if (roll(2)) offer();
   }
+  void dot_withheld(TransactionNumber) override { ADD_FAILURE() << "nobody asked"; }
   void transaction_returned(TransactionNumber t) override {
     EXPECT_EQ(offered(t).results, std::vector<std::string>(offered(t).results.size()))
         << "verdict and return";

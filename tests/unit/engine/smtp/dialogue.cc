@@ -50,7 +50,14 @@ struct Offer {
     }
     views.assign(recipients.begin(), recipients.end());
   }
-  Transaction transaction() { return {sender, views, bytes, needs_8bit, needs_utf8, &body}; }
+  Transaction transaction() {
+    return {.sender = sender,
+            .recipients = views,
+            .bytes = bytes,
+            .needs_8bitmime = needs_8bit,
+            .needs_smtputf8 = needs_utf8,
+            .body = &body};
+  }
   std::string sender;
   std::vector<std::string> recipients;
   std::vector<std::string_view> views;

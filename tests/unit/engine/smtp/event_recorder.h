@@ -51,6 +51,9 @@ struct EventRecorder final : Client::Listener {
     events.push_back({fmt::format("{} returned", t), {}});
     on_transaction_gone();
   }
+  void dot_withheld(TransactionNumber t) override {
+    events.push_back({fmt::format("{} withholds its dot", t), {}});
+  }
   void session_opened() override { events.push_back({"opened", {}}); }
   void session_failed(const Verdict& v) override {
     events.push_back({"failed " + brief(v), std::string(v.text)});

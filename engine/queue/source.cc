@@ -1,0 +1,43 @@
+#include "engine/queue/source.h"
+
+#include <algorithm>
+
+#include "io/check.h"
+
+namespace sluice::engine::queue {
+
+Source::Source(MailingPtr mailing, std::vector<Range> ranges, int32_t setbacks, io::Instant expires)
+    : mailing_(std::move(mailing)),
+      ranges_(std::move(ranges)),
+      setbacks_(setbacks),
+      expires_(expires) {
+  CHECK(!ranges_.empty());
+  for (const Range range : ranges_) remaining_ += range.count;
+}
+
+std::unique_ptr<Batch> Source::next(uint32_t items_max) {
+  const spool::Campaign& campaign = *mailing_->campaign;
+  const spool::Progress& recovered = mailing_->recovered;
+  while (range_ < ranges_.size()) {
+    const Range range = ranges_[range_];
+    if (offset_ == range.count) {
+      ++range_, offset_ = 0;
+      continue;
+    }
+    const uint32_t first = range.first + offset_;
+    const uint32_t block = campaign.block_of(first);
+    const spool::BlockRef ref = campaign.block(block);
+    const uint32_t end = std::min(range.first + range.count, ref.first + ref.count);
+    auto batch = std::make_unique<Batch>(Batch{mailing_, block, {}});
+    uint32_t number = first;
+    for (; number < end && batch->items.size() < items_max; ++number)
+      if (!recovered.has_fate(number) && !recovered.deferred.contains(number))
+        batch->items.push_back({.number = number, .setbacks = setbacks_});
+    offset_ = number - range.first;
+    remaining_ -= number - first;
+    if (!batch->items.empty()) return batch;
+  }
+  return nullptr;
+}
+
+}  // namespace sluice::engine::queue

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "engine/message.h"
+
+namespace sluice::engine::queue {
+
+/// What of one campaign goes by one route and was not lent yet: a cursor over ranges, whatever the
+/// number of recipients.
+class Source {
+ public:
+  /// `setbacks`: of the queue when its recipients began to wait; they know of none after it.
+  Source(MailingPtr mailing, std::vector<Range> ranges, int32_t setbacks, io::Instant expires);
+
+  const Mailing& mailing() const { return *mailing_; }
+  int32_t setbacks() const { return setbacks_; }
+  io::Instant expires() const { return expires_; }
+  /// Recipients the cursor has not passed; those that have a fate already among them.
+  uint32_t remaining() const { return remaining_; }
+  /// The first recipient of its ranges: names it in the journal (spool/FORMAT.md section 5.2).
+  uint32_t first() const { return ranges_.front().first; }
+
+  /// At most `items_max` recipients of one block that wait: no fate, not deferred by an earlier
+  /// run. nullptr at the end.
+  std::unique_ptr<Batch> next(uint32_t items_max);
+
+ private:
+  MailingPtr mailing_;
+  std::vector<Range> ranges_;
+  int32_t setbacks_;
+  io::Instant expires_;
+  uint32_t remaining_ = 0;
+  size_t range_ = 0;
+  uint32_t offset_ = 0;  // within the range
+};
+
+}  // namespace sluice::engine::queue
