@@ -1,0 +1,69 @@
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/config.h"
+#include "engine/message.h"
+#include "io/clock.h"
+#include "spool/campaign.h"
+
+namespace sluice::engine::queue {
+
+/// What an operator said about mail that waits (`sluice queue hold ...`): a file of the spool's
+/// folder `rules/` (spool/FORMAT.md section 6), kept until it can have no effect any more. Rules
+/// count in the order of their names; the last one that speaks of a recipient wins.
+///
+/// hold     it waits until released, also mail that comes later
+/// release  held mail accepted until `at` goes on; held by rule or by `hold` of the configuration
+/// retry    what waits for another attempt at `at` is due now
+/// cancel   mail accepted until `at` ends, without an attempt or a notice
+struct Rule {
+  enum class Action : uint8_t { hold, release, retry, cancel };
+  /// A stretch of one campaign's recipients.
+  struct Stretch {
+    uint64_t uid = 0;
+    uint32_t first = 0, last = 0;  // both included
+    friend bool operator==(const Stretch&, const Stretch&) = default;
+  };
+
+  std::string name;  // of its file: time and a random part, so that names sort as time goes
+  Action action = Action::hold;
+  io::WallTime at{};
+  // Who is meant: all that is given must fit; nothing given: everybody.
+  std::string campaign;            // id
+  std::string destination;         // domain (A-labels); `*.DOMAIN` for those below it
+  std::vector<Stretch> recipients;  // by number; sender and recipient selectors come to this
+
+  /// One JSON object.
+  std::string encode() const;
+  /// The error is one line: what is wrong with it.
+  static std::expected<Rule, std::string> decode(std::string_view name, std::string_view text);
+
+  bool has_same_selector(const Rule& other) const;
+};
+
+std::string_view name(Rule::Action action);
+
+/// The recipients of `campaign` that the rule speaks of, ascending; O(groups + recipients given).
+/// Release and cancel leave a campaign alone that was accepted later.
+std::vector<Range> ranges_of(const Rule& rule, const spool::Campaign& campaign);
+
+// Sets of recipients, as ascending ranges that do not touch.
+std::vector<Range> united(const std::vector<Range>& a, const std::vector<Range>& b);
+std::vector<Range> without(const std::vector<Range>& a, const std::vector<Range>& b);
+std::vector<Range> common(const std::vector<Range>& a, const std::vector<Range>& b);
+uint64_t count_of(const std::vector<Range>& ranges);
+
+/// Which recipients of a campaign are held, and which cancelled, as the configuration and all rules
+/// have it.
+struct Standing {
+  std::vector<Range> held, cancelled, retried;
+};
+Standing standing(const std::vector<Rule>& rules, const spool::Campaign& campaign,
+                  const Config& config);
+
+}  // namespace sluice::engine::queue
