@@ -27,8 +27,11 @@ class Resolver::LookUp final : public Question {
     timer_.bind<&LookUp::timed_out>(this);
   }
 
-  /// False: no channel is free, not now.
+  /// False: the server's window is full, not now.
   bool send();
+  void fail(std::string reason) {
+    finish({.status = RecordSet::Status::failed, .reason = std::move(reason)});
+  }
   void add(Waiter& waiter, size_t tag) { waiters_.emplace_back(&waiter, tag); }
   const std::string& wanted() const { return wanted_; }
   std::vector<std::pair<Waiter*, size_t>> take_waiters() { return std::move(waiters_); }
@@ -40,12 +43,10 @@ class Resolver::LookUp final : public Question {
   void follow(const std::string& alias);
   void give_up_server(std::string reason);
   void try_next();
-  void fail(std::string reason) {
-    finish({.status = RecordSet::Status::failed, .reason = std::move(reason)});
-  }
   void finish(RecordSet&& set);
   size_t server_index() const { return (first_server_ + attempt_) % resolver_.servers_.size(); }
-  std::string server_text() const { return resolver_.servers_[server_index()].address.text(); }
+  Server& server() const { return resolver_.servers_[server_index()]; }
+  std::string server_text() const { return server().address.text(); }
 
   Resolver& resolver_;
   const std::string wanted_;
@@ -53,6 +54,7 @@ class Resolver::LookUp final : public Question {
   ServerChannel* channel_ = nullptr;
   ServerChannel::Ticket* ticket_ = nullptr;
   io::Timer timer_;
+  io::Instant sent_at_{};
   std::optional<io::Instant> give_up_at_;  // once it was sent
   size_t first_server_ = 0;
   unsigned attempt_ = 0, aliases_ = 0;
@@ -63,11 +65,12 @@ class Resolver::LookUp final : public Question {
 
 bool Resolver::LookUp::send() {
   if (!give_up_at_) first_server_ = resolver_.preferred_;
-  ServerChannel* channel = resolver_.channel_to(resolver_.servers_[server_index()]);
+  ServerChannel* channel = resolver_.channel_to(server());
   if (!channel) return false;
   const io::Instant now = resolver_.loop_.now();
   if (!give_up_at_) give_up_at_ = now + resolver_.options_.timeout_total;
   channel_ = channel;
+  sent_at_ = now;
   ticket_ = channel->ask(*this);
   ++resolver_.counts_.questions;
   resolver_.loop_.timers().arm(timer_, std::min(now + resolver_.options_.timeout, *give_up_at_));
@@ -77,10 +80,13 @@ bool Resolver::LookUp::send() {
 void Resolver::LookUp::answered(Outcome&& outcome) {
   ticket_ = nullptr;
   resolver_.loop_.timers().cancel(timer_);
-  if (outcome.answer)
+  if (outcome.answer) {
+    resolver_.last_answer_at_ = resolver_.loop_.now();
+    server().window.answered(resolver_.loop_.now());
     take(*outcome.answer);
-  else
+  } else {
     give_up_server(fmt::format("{}: {}", server_text(), outcome.problem));
+  }
   // *this may be gone.
 }
 
@@ -127,6 +133,7 @@ void Resolver::LookUp::give_up_server(std::string reason) {
 void Resolver::LookUp::timed_out() {
   channel_->abandon(std::exchange(ticket_, nullptr));
   ++resolver_.counts_.timeouts;
+  server().window.timed_out(sent_at_, resolver_.loop_.now());
   // What a server said is more to the point than that another said nothing.
   if (reason_.empty() || std::ranges::none_of(given_up_, std::identity()))
     reason_ = fmt::format("no answer from {} within {:g}s", server_text(),
@@ -152,7 +159,9 @@ void Resolver::LookUp::finish(RecordSet&& set) {
 
 Resolver::Resolver(io::EventLoop& loop, Options options)
     : loop_(loop), options_(std::move(options)), cache_(options_.cache_entries_max) {
-  for (const io::SocketAddress& address : options_.servers) servers_.push_back({address, {}});
+  for (const io::SocketAddress& address : options_.servers)
+    servers_.push_back({.address = address});
+  stall_timer_.bind<&Resolver::stalled>(this);
 }
 
 Resolver::~Resolver() {
@@ -186,16 +195,32 @@ void Resolver::pump() {
   if (std::exchange(is_pumping_, true)) return;
   while (!waiting_.empty() && waiting_.front()->send()) waiting_.pop_front();
   is_pumping_ = false;
+  if (waiting_.empty())
+    loop_.timers().cancel(stall_timer_);
+  else if (!stall_timer_.is_armed())
+    loop_.timers().arm(stall_timer_, loop_.now() + options_.timeout_total);
+}
+
+/// Look-ups have been waiting for as long as one may last.
+void Resolver::stalled() {
+  const io::Instant now = loop_.now(), fails_at = last_answer_at_ + options_.timeout_total;
+  if (now < fails_at) return loop_.timers().arm(stall_timer_, fails_at);
+  const std::string reason = fmt::format("no name server has answered anything for {:g}s",
+                                         Seconds(options_.timeout_total).count());
+  // What they fail for may ask again, and then waits anew.
+  for (LookUp* look_up : std::exchange(waiting_, {})) look_up->fail(reason);
 }
 
 ServerChannel* Resolver::channel_to(Server& server) {
   std::erase_if(server.channels, [](const auto& channel) { return channel->is_gone(); });
-  size_t open = 0;
+  uint32_t under_way = 0;
+  ServerChannel* free = nullptr;
   for (const auto& channel : server.channels) {
-    if (channel->takes_questions()) return channel.get();
-    open += !channel->is_retired() || channel->under_way() > 0;
+    under_way += channel->under_way();
+    if (channel->takes_questions()) free = channel.get();
   }
-  if (open >= channels_max) return nullptr;
+  if (under_way >= server.window.size()) return server.window.held_back(loop_.now()), nullptr;
+  if (free) return free;
   server.channels.push_back(std::make_unique<ServerChannel>(loop_, server.address));
   return server.channels.back().get();
 }

@@ -12,6 +12,7 @@
 
 #include "engine/dns/record_cache.h"
 #include "engine/dns/record_set.h"
+#include "engine/dns/send_window.h"
 #include "engine/dns/server_channel.h"
 #include "io/event_loop.h"
 
@@ -19,7 +20,8 @@ namespace sluice::engine::dns {
 
 /// Record sets by name, from the cache or from the servers, which are asked one after the other,
 /// round after round, until one answers or the time for it is over. What is asked for by many is
-/// looked up once. Look-ups beyond what the servers may have under way wait their turn.
+/// looked up once. Look-ups beyond what the servers' windows allow wait their turn; while no server
+/// answers anything, for no longer than a look-up lasts.
 class Resolver {
  public:
   /// What the caches keep: RFC 2181 section 8 and RFC 2308 section 7, with a floor under each so
@@ -29,8 +31,8 @@ class Resolver {
                                 negative_least = std::chrono::seconds(30),
                                 negative_most = std::chrono::hours(1),
                                 failed_for = std::chrono::seconds(10);
-  static constexpr size_t channels_max = 16;  // to one server
-  static constexpr unsigned aliases_max = 8;  // that answers left for us to follow
+  static constexpr uint32_t channels_max = 16;  // to one server
+  static constexpr unsigned aliases_max = 8;    // that answers left for us to follow
 
   struct Options {
     std::vector<io::SocketAddress> servers;
@@ -71,10 +73,12 @@ class Resolver {
   class LookUp;
   struct Server {
     io::SocketAddress address;
+    SendWindow window{channels_max * ServerChannel::under_way_max};
     std::vector<std::unique_ptr<ServerChannel>> channels;
   };
 
   ServerChannel* channel_to(Server& server);
+  void stalled();
   void pump();
   void finished(LookUp& look_up, RecordSet&& set);
 
@@ -85,7 +89,9 @@ class Resolver {
   std::vector<Server> servers_;
   size_t preferred_ = 0;  // the server that a look-up asks first: the last one did not answer
   std::unordered_map<std::string, std::unique_ptr<LookUp>> open_;  // by name and type
-  std::deque<LookUp*> waiting_;                                    // for a channel
+  std::deque<LookUp*> waiting_;                                    // for their turn
+  io::Timer stall_timer_;                                          // runs while look-ups wait
+  io::Instant last_answer_at_{};                                   // of any server
   bool is_pumping_ = false;
 };
 

@@ -39,7 +39,11 @@ struct FinderWorld {
 
   sim::NameServer& server(size_t i = 0) { return *names.at(i); }
 
+  /// The loop reads the clock, as it has when the engine calls find().
+  void turn() { world.run_for(100us); }
+
   HostListPtr find(const Target& target) {
+    turn();
     HostListPtr found;
     finder->find(target, [&](HostListPtr list) {
       EXPECT_FALSE(found);
