@@ -8,6 +8,7 @@
 
 #include "engine/config.h"
 #include "engine/message.h"
+#include "engine/queue/range_set.h"
 #include "io/clock.h"
 #include "spool/campaign.h"
 
@@ -34,8 +35,8 @@ struct Rule {
   Action action = Action::hold;
   io::WallTime at{};
   // Who is meant: all that is given must fit; nothing given: everybody.
-  std::string campaign;            // id
-  std::string destination;         // domain (A-labels); `*.DOMAIN` for those below it
+  std::string campaign;             // id
+  std::string destination;          // domain (A-labels); `*.DOMAIN` for those below it
   std::vector<Stretch> recipients;  // by number; sender and recipient selectors come to this
 
   /// One JSON object.
@@ -51,12 +52,6 @@ std::string_view name(Rule::Action action);
 /// The recipients of `campaign` that the rule speaks of, ascending; O(groups + recipients given).
 /// Release and cancel leave a campaign alone that was accepted later.
 std::vector<Range> ranges_of(const Rule& rule, const spool::Campaign& campaign);
-
-// Sets of recipients, as ascending ranges that do not touch.
-std::vector<Range> united(const std::vector<Range>& a, const std::vector<Range>& b);
-std::vector<Range> without(const std::vector<Range>& a, const std::vector<Range>& b);
-std::vector<Range> common(const std::vector<Range>& a, const std::vector<Range>& b);
-uint64_t count_of(const std::vector<Range>& ranges);
 
 /// Which recipients of a campaign are held, and which cancelled, as the configuration and all rules
 /// have it.
