@@ -124,12 +124,12 @@ void Network::set_reach(const io::SocketAddress& address, Reach reach) {
   reach_[address.text()] = reach;
 }
 
-void Network::cut(const io::SocketAddress& address) { cut_[address.text()] = true; }
+void Network::cut(const io::SocketAddress& address) { cut_[address.text()]; }
 
-void Network::heal(const io::SocketAddress& address) { cut_.erase(address.text()); }
-
-bool Network::is_cut(const Connection& connection) const {
-  return cut_.contains(connection.address);
+void Network::heal(const io::SocketAddress& address) {
+  const auto healed = cut_.extract(address.text());
+  if (!healed) return;
+  for (auto& arrival : healed.mapped()) world_.after(milliseconds(200), std::move(arrival));
 }
 
 Reach Network::reach(const io::SocketAddress& address) const {
@@ -422,8 +422,8 @@ void Network::arrive(const ConnectionPointer& connection, int side) {
                  [this, connection, side] { fail(connection, side, ETIMEDOUT); });
     return;
   }
-  if (is_cut(*connection)) {
-    world_.after(milliseconds(200), [this, connection, side] { arrive(connection, side); });
+  if (const auto cut = cut_.find(connection->address); cut != cut_.end()) {
+    cut->second.push_back([this, connection, side] { arrive(connection, side); });
     return;
   }
   const Connection::Segment segment = std::move(connection->wire[side].front());

@@ -2,10 +2,12 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "io/op.h"
 #include "tests/sim/world/datagrams.h"
@@ -90,14 +92,13 @@ class Network {
   void feed(const ConnectionPointer& connection, int side);
   void fail(const ConnectionPointer& connection, int side, int error);
   void leave(const ConnectionPointer& connection, int side);
-  bool is_cut(const Connection& connection) const;
 
   World& world_;
   Datagrams datagrams_;
   std::map<Key, Entry> sockets_;
   std::multimap<std::string, std::shared_ptr<Listener>> listeners_;
   std::map<std::string, Reach> reach_;
-  std::map<std::string, bool> cut_;
+  std::map<std::string, std::vector<std::function<void()>>> cut_;  // with what waits for heal()
   int32_t next_socket_ = 0;
   uint16_t next_port_ = 20000;
   uint64_t connections_made_ = 0;

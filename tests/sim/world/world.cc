@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "io/check.h"
+
 namespace sluice::sim {
 
 using std::chrono::microseconds;
@@ -60,7 +62,8 @@ io::Instant World::next_moment() const {
 bool World::run_until(const std::function<bool()>& done, io::Instant deadline) {
   for (SimulatedProactor* proactor : proactors_)
     proactor->quiet_turns_ = 0;  // who knows what was done to its owner
-  while (!done()) {
+  for (; !done(); ++steps_) {
+    CHECK(steps_ < steps_max);
     if (!events_.empty() && events_.begin()->first.first <= now_) {
       const auto event = events_.extract(events_.begin());
       event.mapped()();

@@ -73,6 +73,9 @@ class World {
   /// Called as a kill or a loss of power begins: a last look at what may be lost.
   std::function<void()> before_crash;
   uint64_t operations() const { return operations_; }
+  /// Turns and events so far. A world that takes more than steps_max never comes to rest: CHECK.
+  uint64_t steps() const { return steps_; }
+  static constexpr uint64_t steps_max = 20'000'000;
   unsigned crashes() const { return crashes_; }
 
   FaultPlan faults;
@@ -109,7 +112,7 @@ class World {
   std::vector<SimulatedProactor*> proactors_;  // of the living
   uint64_t proactors_made_ = 0;
 
-  uint64_t operations_ = 0, crash_operation_ = 0;
+  uint64_t operations_ = 0, crash_operation_ = 0, steps_ = 0;
   Crash crash_kind_ = Crash::process;
   unsigned crashes_ = 0;
 };
