@@ -22,16 +22,18 @@ Model model_of(const std::vector<Range>& ranges) {
 void expect_tidy(const std::vector<Range>& ranges) {
   for (size_t i = 0; i < ranges.size(); ++i) {
     EXPECT_GT(ranges[i].count, 0u);
-    if (i > 0) EXPECT_GT(ranges[i].first, ranges[i - 1].first + ranges[i - 1].count);
+    if (i == 0) continue;
+    EXPECT_GT(ranges[i].first, ranges[i - 1].first + ranges[i - 1].count);
   }
 }
 
 std::vector<Range> random_set(std::mt19937& random) {
+  std::uniform_int_distribution<uint32_t> up_to_8(0, 8);
   std::vector<Range> ranges;
-  for (uint32_t at = random() % 9; at < size;) {
-    const uint32_t count = std::min<uint32_t>(1 + random() % 9, size - at);
+  for (uint32_t at = up_to_8(random); at < size;) {
+    const uint32_t count = std::min<uint32_t>(1 + up_to_8(random), size - at);
     ranges.push_back({at, count});
-    at += count + random() % 9;  // neighbours may touch
+    at += count + up_to_8(random);  // neighbours may touch
   }
   return ranges;
 }
