@@ -1,11 +1,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 
 #include "engine/mail/base64.h"
 #include "engine/mail/charset.h"
 #include "engine/mail/columns.h"
+#include "engine/mail/date_text.h"
 #include "engine/mail/field_compiler.h"
 #include "engine/mail/mime_field.h"
 #include "engine/mail/mime_tree.h"
@@ -19,21 +19,6 @@ namespace sluice::engine::mail {
 namespace {
 
 using Kind = MustacheToken::Kind;
-
-// RFC 5322 section 3.3, in UTC and whatever the locale.
-std::string date_text(io::WallTime time) {
-  constexpr std::array days{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-  constexpr std::array months{"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                              "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-  const auto day = std::chrono::floor<std::chrono::days>(time);
-  const std::chrono::year_month_day date(day);
-  const std::chrono::hh_mm_ss clock(std::chrono::floor<std::chrono::seconds>(time - day));
-  return fmt::format("{}, {} {} {} {:02}:{:02}:{:02} +0000",
-                     days[std::chrono::weekday(day).c_encoding()],
-                     static_cast<unsigned>(date.day()),
-                     months[static_cast<unsigned>(date.month()) - 1], static_cast<int>(date.year()),
-                     clock.hours().count(), clock.minutes().count(), clock.seconds().count());
-}
 
 // Each of `text`'s lines cut to what SMTP takes: a preamble or epilogue, which nobody reads.
 std::string cut_lines(std::string_view text) {
