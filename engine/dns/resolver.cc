@@ -24,7 +24,7 @@ class Resolver::LookUp final : public Question {
  public:
   LookUp(Resolver& resolver, const std::string& wanted, RecordType type)
       : Question(wanted, type), resolver_(resolver), wanted_(wanted) {
-    timer_.bind<&LookUp::timed_out>(this);
+    timer_.bind<&LookUp::timer_fired>(this);
   }
 
   /// False: the server's window is full, not now.
@@ -38,7 +38,9 @@ class Resolver::LookUp final : public Question {
 
  private:
   void answered(Outcome&& outcome) override;
+  void timer_fired();
   void timed_out();
+  void no_longer_fresh();
   void take(const Answer& answer);
   void follow(const std::string& alias);
   void give_up_server(std::string reason);
@@ -54,7 +56,8 @@ class Resolver::LookUp final : public Question {
   ServerChannel* channel_ = nullptr;
   ServerChannel::Ticket* ticket_ = nullptr;
   io::Timer timer_;
-  io::Instant sent_at_{};
+  io::Instant sent_at_{}, times_out_at_{};
+  bool is_fresh_ = false;
   std::optional<io::Instant> give_up_at_;  // once it was sent
   size_t first_server_ = 0;
   unsigned attempt_ = 0, aliases_ = 0;
@@ -73,13 +76,28 @@ bool Resolver::LookUp::send() {
   sent_at_ = now;
   ticket_ = channel->ask(*this);
   ++resolver_.counts_.questions;
-  resolver_.loop_.timers().arm(timer_, std::min(now + resolver_.options_.timeout, *give_up_at_));
+  times_out_at_ = std::min(now + resolver_.options_.timeout, *give_up_at_);
+  is_fresh_ = true;
+  ++server().fresh;
+  resolver_.loop_.timers().arm(timer_, std::min(times_out_at_, now + fresh_for));
   return true;
+}
+
+void Resolver::LookUp::no_longer_fresh() {
+  if (std::exchange(is_fresh_, false)) --server().fresh;
+}
+
+void Resolver::LookUp::timer_fired() {
+  no_longer_fresh();
+  if (resolver_.loop_.now() >= times_out_at_) return timed_out();
+  resolver_.loop_.timers().arm(timer_, times_out_at_);
+  resolver_.pump();
 }
 
 void Resolver::LookUp::answered(Outcome&& outcome) {
   ticket_ = nullptr;
   resolver_.loop_.timers().cancel(timer_);
+  no_longer_fresh();
   if (outcome.answer) {
     resolver_.last_answer_at_ = resolver_.loop_.now();
     server().window.answered(resolver_.loop_.now());
@@ -213,14 +231,16 @@ void Resolver::stalled() {
 
 ServerChannel* Resolver::channel_to(Server& server) {
   std::erase_if(server.channels, [](const auto& channel) { return channel->is_gone(); });
-  uint32_t under_way = 0;
-  ServerChannel* free = nullptr;
-  for (const auto& channel : server.channels) {
-    under_way += channel->under_way();
-    if (channel->takes_questions()) free = channel.get();
+  if (server.fresh >= server.window.size()) {
+    server.window.held_back(loop_.now());
+    return nullptr;
   }
-  if (under_way >= server.window.size()) return server.window.held_back(loop_.now()), nullptr;
-  if (free) return free;
+  uint32_t open = 0;
+  for (const auto& channel : server.channels) {
+    if (channel->takes_questions()) return channel.get();
+    open += channel->under_way() > 0;
+  }
+  if (open >= channels_max) return nullptr;
   server.channels.push_back(std::make_unique<ServerChannel>(loop_, server.address));
   return server.channels.back().get();
 }

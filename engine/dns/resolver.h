@@ -32,7 +32,10 @@ class Resolver {
                                 negative_most = std::chrono::hours(1),
                                 failed_for = std::chrono::seconds(10);
   static constexpr uint32_t channels_max = 16;  // to one server
-  static constexpr unsigned aliases_max = 8;    // that answers left for us to follow
+  /// After that a question is no longer in a socket's buffer, but with a server that takes its
+  /// time, or lost: it does not count against the window.
+  static constexpr io::Duration fresh_for = std::chrono::milliseconds(500);
+  static constexpr unsigned aliases_max = 8;  // that answers left for us to follow
 
   struct Options {
     std::vector<io::SocketAddress> servers;
@@ -75,6 +78,7 @@ class Resolver {
     io::SocketAddress address;
     SendWindow window{channels_max * ServerChannel::under_way_max};
     std::vector<std::unique_ptr<ServerChannel>> channels;
+    uint32_t fresh = 0;  // questions under way that were sent a moment ago
   };
 
   ServerChannel* channel_to(Server& server);

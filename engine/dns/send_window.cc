@@ -13,10 +13,10 @@ void SendWindow::held_back(io::Instant now) {
 }
 
 void SendWindow::answered(io::Instant now) {
-  if (!is_held_back_ || ++answers_ < size_) return;
+  if (!is_held_back_ || ++answers_ < size_ || now - began_ < round_least) return;
   is_held_back_ = false;  // until the next one is
   const double seconds = std::chrono::duration<double>(now - began_).count();
-  judge(answers_ / std::max(seconds, 1e-6));
+  judge(answers_ / seconds);
 }
 
 void SendWindow::judge(double answers_per_s) {

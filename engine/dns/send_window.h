@@ -6,7 +6,7 @@
 
 namespace sluice::engine::dns {
 
-/// How many questions one server may have under way. It grows while that brings more answers a
+/// How many questions may be on their way to one server. It grows while that brings more answers a
 /// second, as long as there is more to ask: a resolver that asks others for each answer gets
 /// thousands, a quick server next door no more than its socket's buffer holds. UDP has no other way
 /// to say so than losing questions, and a lost one is only missed at its timeout.
@@ -24,14 +24,15 @@ class SendWindow {
   void timed_out(io::Instant sent, io::Instant now);
 
  private:
-  static constexpr double growth_least = 1.2;     // of the answers a second, to be worth more
+  static constexpr io::Duration round_least = std::chrono::milliseconds(100);
+  static constexpr double growth_least = 1.3;     // of the answers a second, to be worth more
   static constexpr unsigned rounds_at_rest = 16;  // before more is tried again
 
   void judge(double answers_per_s);
 
   const uint32_t most_;
   uint32_t size_ = at_first;
-  // A round is as many answers as the window is large, while questions are held back.
+  // A round is at least as many answers as the window is large, while questions are held back.
   bool is_held_back_ = false;
   uint32_t answers_ = 0;
   io::Instant began_{};

@@ -63,13 +63,13 @@ TEST(Resolver, has_thousands_of_questions_under_way_and_no_more_than_its_window)
     w.world.after(1s, [&] { --open; });
     return Conduct{.action = Action::fail, .code = 3, .delay = 1s};
   };
-  const auto texts = find_many(w, 10'000);
-  EXPECT_EQ(texts.size(), 10'000u);
-  EXPECT_EQ(w.server().questions(), 10'000u) << "nothing was lost, nothing asked twice";
-  EXPECT_GT(most, 2000u);
+  const auto texts = find_many(w, 20'000);
+  EXPECT_EQ(texts.size(), 20'000u);
+  EXPECT_EQ(w.server().questions(), 20'000u) << "nothing was lost, nothing asked twice";
+  EXPECT_GT(most, 1000u);
   // What is on its way back is still under way to us.
   EXPECT_LE(most, Resolver::channels_max * ServerChannel::under_way_max + 100);
-  EXPECT_LT(w.took, 20s) << "the window opened";
+  EXPECT_LT(w.took, 30s) << "the window opened";
 }
 
 TEST(Resolver, keeps_what_it_found_for_its_time_to_live) {
@@ -223,8 +223,7 @@ TEST(Resolver, a_dead_server_leaves_nothing_behind) {
   FinderWorld w;
   w.server().script = always({.action = Action::silent});
   for (const auto& text : find_many(w, 20'000)) EXPECT_TRUE(text.starts_with("transient"));
-  // The last that were sent when the others, which waited, were given up.
-  EXPECT_EQ(w.took / 1s, 18);
+  EXPECT_LE(w.took, 21s + 10ms) << "those sent just before the rest, which waited, was given up";
   w.world.run_for(1s);
   EXPECT_EQ(w.proactor.in_flight(), 0u) << "idle: no socket, no timer";
 }
