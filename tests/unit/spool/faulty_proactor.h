@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <functional>
 #include <map>
@@ -30,7 +31,10 @@ class FaultyProactor final : public io::Proactor {
   }
   void cancel(io::Op& op) override { real_.cancel(op); }
   unsigned wait(io::Instant until, unsigned budget) override {
-    if (failed_.empty()) return real_.wait(until == io::never ? until : until - skipped, budget);
+    if (failed_.empty()) {
+      if (until != io::never) until = std::max(until, now()) - skipped;
+      return real_.wait(until, budget);
+    }
     real_.wait(real_.now(), budget);
     const auto [op, result] = failed_.front();
     failed_.pop_front();
