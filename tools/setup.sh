@@ -17,9 +17,13 @@ build=(
 test=(
   # git lists the files to check, ccache spares the second build.
   git ccache python3
+  # Reads our delivery status notifications.
+  python3-flufl.bounce
   clang-19 lld-19 libclang-rt-19-dev llvm-19 clang-tidy-19 clang-format-19
   # What Postfix's tools load; they are unpacked beside the system, see postfix_tools.sh.
   libdb5.3 libicu72 libnsl2
+  # What Knot's name server loads, likewise: knot_tools.sh.
+  libknot13 libdnssec9 libzscanner4 libcap-ng0 liblmdb0 liburcu8
 )
 
 fail() {
@@ -73,4 +77,7 @@ if ((${#missing[@]})); then
   fi
 fi
 
-[[ ${1:---test} == --build ]] || "$here/postfix_tools.sh" >/dev/null
+if [[ ${1:---test} == --test ]]; then
+  "$here/postfix_tools.sh" >/dev/null
+  "$here/knot_tools.sh" >/dev/null
+fi
