@@ -41,6 +41,9 @@ Examples:
   export-recipients | sluice send --message news.eml --recipients - --from bounce@news.example \
               --campaign 2026-05-news --suppress unsubscribed.txt --skip-invalid
                             a list from a pipe; sent once, however often this is run
+  sluice send --message alarm.eml --recipients list.csv --from alarm@news.example \
+              --priority urgent --notices sender
+                            given up early, and then alarm@news.example hears of it
 
 Exit codes: 0 handed off (with --deliver: all delivered), 64 usage, 65 mistakes in message or list,
 66 a file is missing, 69 io_uring is not to be had, 73 cannot create, 74 I/O error, 75 the disk is full,
@@ -79,6 +82,26 @@ void declare(CLI::App& app, Arguments& arguments) {
   app.add_option("--unsubscribe", submission.unsubscribe,
                  "Add List-Unsubscribe for one click (RFC 8058); may hold tags")
       ->type_name("URL");
+  app.add_option_function<std::string>(
+         "--notices",
+         [&submission](const std::string& word) {
+           if (word != "log" && word != "sender")
+             throw CLI::ValidationError("--notices " + word, "it is log or sender");
+           submission.notices = word == "log" ? engine::Notices::log : engine::Notices::sender;
+         },
+         "Who is told of failures and delays: the log only (default), or the envelope sender too, "
+         "by mail (RFC 3464)")
+      ->type_name("log|sender");
+  app.add_option_function<std::string>(
+         "--priority",
+         [&submission](const std::string& word) {
+           submission.priority = engine::parse_priority(word);
+           if (!submission.priority)
+             throw CLI::ValidationError("--priority " + word, "it is urgent, normal or non-urgent");
+         },
+         "How long it may wait: the configuration's expire keys. Default: as Priority, Importance "
+         "or X-Priority of the message says, else normal")
+      ->type_name("urgent|normal|non-urgent");
   app.add_flag("--skip-invalid", submission.skip_invalid,
                "Leave bad rows out, into FILE.rejected.csv, and send the rest");
   app.add_flag("--deliver", arguments.deliver,

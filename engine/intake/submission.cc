@@ -11,7 +11,6 @@
 #include <ctime>
 #include <span>
 
-#include "engine/campaign_message.h"
 #include "engine/intake/shown.h"
 #include "engine/intake/suppression_list.h"
 #include "engine/recipient.h"
@@ -183,6 +182,7 @@ std::expected<mail::Template, SubmissionFailure> Submission::compile_with(
 Submission::Done Submission::look_at_template() {
   auto compiled = compile_with({});
   if (!compiled) return std::unexpected(std::move(compiled.error()));
+  if (!options_.priority) options_.priority = priority_of(message_);
   std::vector<bool> forbidden(compiled->columns());
   for (size_t i = 0; i < forbidden.size(); ++i) forbidden[i] = compiled->forbids_newline(i);
   list_->forbid_newlines(std::move(forbidden));
@@ -376,6 +376,8 @@ Submission::Done Submission::commit() {
   if (writer_ == nullptr) return {};
   const std::string content = template_->encode();
   const CampaignMessage message{.recipients_need = list_->recipients_need(),
+                                .notices = options_.notices,
+                                .priority = *options_.priority,
                                 .next_hop = options_.next_hop,
                                 .sender = options_.from,
                                 .message_id_domain = options_.hostname,

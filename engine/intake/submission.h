@@ -10,6 +10,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "engine/campaign_message.h"
 #include "engine/intake/destination_sort.h"
 #include "engine/intake/recipient_list.h"
 #include "engine/intake/rejected_rows.h"
@@ -30,6 +31,8 @@ struct SubmissionOptions {
   std::string suppress;     // path, or ""
   std::string unsubscribe;  // URL with tags, or ""
   std::string hostname;     // right side of added Message-IDs
+  Notices notices = Notices::log;
+  std::optional<Priority> priority;  // none: as the message's header says
   bool skip_invalid = false;
   bool dry_run = false;  // everything but the hand-off: nothing is written
   uint32_t preview = 0;  // rows of the list, from its top, to be merged for a look; implies dry_run

@@ -22,11 +22,19 @@ _sluice() {
       mapfile -t COMPREPLY < <(compgen -W 'accepted delivered deferred failed expired delayed held released cancelled in_doubt' -- "$current")
       return
       ;;
+    --notices)
+      mapfile -t COMPREPLY < <(compgen -W 'log sender' -- "$current")
+      return
+      ;;
+    --priority)
+      mapfile -t COMPREPLY < <(compgen -W 'urgent normal non-urgent' -- "$current")
+      return
+      ;;
     --from | --campaign | --next-hop | --unsubscribe | --preview | --recipient | --id | --destination | --since | --until | \
       --listen | --count | --delay | --fault | --extensions | --hostname | --threads) return ;;
   esac
   case $command in
-    send) words='--help --message --recipients --from --campaign --spool --deliver --next-hop --suppress --unsubscribe --skip-invalid --preview --dry-run --quiet --config --json' ;;
+    send) words='--help --message --recipients --from --campaign --spool --deliver --next-hop --suppress --unsubscribe --notices --priority --skip-invalid --preview --dry-run --quiet --config --json' ;;
     serve) words='--help --until-empty --spool --next-hop --quiet --config' ;;
     log) words='--help --recipient --id --campaign --destination --event --since --until --follow --json --history --log --spool --config' ;;
     check) words='--help --defaults --describe --json --config' ;;

@@ -19,6 +19,8 @@ complete -c sluice -n '__fish_seen_subcommand_from send' -l deliver -d 'deliver 
 complete -c sluice -n '__fish_seen_subcommand_from send' -l next-hop -x -d 'deliver to this server'
 complete -c sluice -n '__fish_seen_subcommand_from send' -l suppress -r -F -d 'who gets nothing'
 complete -c sluice -n '__fish_seen_subcommand_from send' -l unsubscribe -x -d 'List-Unsubscribe for one click'
+complete -c sluice -n '__fish_seen_subcommand_from send' -l notices -x -a 'log sender' -d 'who is told of failures'
+complete -c sluice -n '__fish_seen_subcommand_from send' -l priority -x -a 'urgent normal non-urgent' -d 'how long it may wait'
 complete -c sluice -n '__fish_seen_subcommand_from send' -l skip-invalid -d 'leave bad rows out'
 complete -c sluice -n '__fish_seen_subcommand_from send' -l preview -x -d 'print the first messages'
 complete -c sluice -n '__fish_seen_subcommand_from send' -l dry-run -d 'everything but the hand-off'
