@@ -17,6 +17,7 @@
 #include "spool/disk_error.h"
 #include "spool/finishing.h"
 #include "spool/live_campaigns.h"
+#include "spool/rule_files.h"
 #include "spool/spool_folder.h"
 #include "spool/sweep.h"
 
@@ -270,7 +271,9 @@ bool FolderSpool::is_in_flight() const {
 
 std::expected<std::unique_ptr<Spool>, Error> Spool::open(io::EventLoop& loop,
                                                          const std::string& folder) {
-  if (auto made = make_spool_folder(loop.proactor(), folder, {"campaigns", "journal"}); !made)
+  if (auto made =
+          make_spool_folder(loop.proactor(), folder, {"campaigns", "journal", rules_folder});
+      !made)
     return std::unexpected(made.error());
   auto spool = std::make_unique<FolderSpool>(loop, folder);
   if (auto locked = spool->lock(); !locked) return std::unexpected(locked.error());

@@ -18,6 +18,7 @@ namespace sluice::spool {
 ///   FOLDER/owner              locked while an engine runs; holds its pid
 ///   FOLDER/campaigns/*        one file a campaign, handed off by rename (campaign.h)
 ///   FOLDER/journal/*          segments of outcomes (journal.h)
+///   FOLDER/rules/*            what operators said of mail that waits (rule_files.h)
 class Spool {
  public:
   class Listener {

@@ -1,0 +1,268 @@
+#include "engine/queue/rule.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
+
+#include "engine/intake/address.h"
+#include "spool/campaign_name.h"
+
+namespace sluice::engine::queue {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::array<std::string_view, 4> action_names = {"hold", "release", "retry", "cancel"};
+
+std::string text_of(const Rule::Stretch& stretch) {
+  if (stretch.first == stretch.last) return fmt::format("{:016x}.{}", stretch.uid, stretch.first);
+  return fmt::format("{:016x}.{}-{}", stretch.uid, stretch.first, stretch.last);
+}
+
+/// Takes a number off the front of `text`.
+template <class Number>
+bool take(std::string_view& text, Number& out, int base) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out, base);
+  if (error != std::errc() || end == text.data()) return false;
+  text.remove_prefix(static_cast<size_t>(end - text.data()));
+  return true;
+}
+
+std::optional<Rule::Stretch> stretch_of(std::string_view text) {
+  constexpr size_t uid_digits = 16;
+  Rule::Stretch stretch;
+  std::string_view rest = text;
+  if (!take(rest, stretch.uid, 16) || text.size() - rest.size() != uid_digits) return std::nullopt;
+  if (!rest.starts_with('.')) return std::nullopt;
+  rest.remove_prefix(1);
+  if (!take(rest, stretch.first, 10)) return std::nullopt;
+  stretch.last = stretch.first;
+  if (rest.starts_with('-')) {
+    rest.remove_prefix(1);
+    if (!take(rest, stretch.last, 10)) return std::nullopt;
+  }
+  if (!rest.empty() || stretch.last < stretch.first) return std::nullopt;
+  return stretch;
+}
+
+bool is_destination(std::string_view text) {
+  if (text.starts_with("*.")) text.remove_prefix(2);
+  std::string normal;
+  return intake::normalise_domain(text, normal).has_value() && normal == text;
+}
+
+bool is_of_destination(std::string_view domain, std::string_view wanted) {
+  if (wanted.empty() || domain == wanted) return true;
+  return wanted.starts_with("*.") && domain.size() >= wanted.size() &&
+         domain.ends_with(wanted.substr(1));
+}
+
+/// Reads the members of the object one by one; a member that this release does not know would
+/// narrow the rule, and leaving it out would widen it.
+class Decoding {
+ public:
+  std::expected<Rule, std::string> run(std::string_view name, std::string_view text) {
+    const Json object = Json::parse(text, nullptr, false);
+    if (!object.is_object()) return std::unexpected("is no JSON object");
+    rule_.name = name;
+    for (const auto& [key, value] : object.items()) {
+      const bool is_good = key == "action"        ? take_action(value)
+                           : key == "at"          ? take_time(value)
+                           : key == "campaign"    ? take_campaign(value)
+                           : key == "destination" ? take_destination(value)
+                           : key == "recipients"  ? take_recipients(value)
+                                                  : false;
+      if (!is_good)
+        return std::unexpected(fmt::format("its \"{}\" is not one that this release knows", key));
+    }
+    if (!object.contains("action") || !object.contains("at"))
+      return std::unexpected("has no \"action\" or no \"at\"");
+    return std::move(rule_);
+  }
+
+ private:
+  bool take_action(const Json& value) {
+    if (!value.is_string()) return false;
+    const auto found = std::ranges::find(action_names, value.get_ref<const std::string&>());
+    rule_.action = static_cast<Rule::Action>(found - action_names.begin());
+    return found != action_names.end();
+  }
+  bool take_time(const Json& value) {
+    if (!value.is_number_integer() ||
+        (value.is_number_unsigned() && value.get<uint64_t>() > INT64_MAX))
+      return false;
+    rule_.at = io::WallTime(io::Duration(value.get<int64_t>()));
+    return rule_.at >= io::WallTime();
+  }
+  bool take_campaign(const Json& value) {
+    if (!value.is_string()) return false;
+    rule_.campaign = value.get_ref<const std::string&>();
+    return spool::is_campaign_id(rule_.campaign);
+  }
+  bool take_destination(const Json& value) {
+    if (!value.is_string()) return false;
+    rule_.destination = value.get_ref<const std::string&>();
+    return is_destination(rule_.destination);
+  }
+  /// An empty list would speak of everybody.
+  bool take_recipients(const Json& value) {
+    if (!value.is_array() || value.empty()) return false;
+    rule_.recipients.clear();
+    for (const Json& text : value) {
+      const auto stretch = text.is_string() ? stretch_of(text.get_ref<const std::string&>())
+                                            : std::optional<Rule::Stretch>();
+      if (!stretch) return false;
+      rule_.recipients.push_back(*stretch);
+    }
+    return true;
+  }
+
+  Rule rule_;
+};
+
+/// [begin, end): neither can overflow.
+struct Span {
+  uint64_t begin = 0, end = 0;
+};
+Span span(Range range) { return {range.first, uint64_t{range.first} + range.count}; }
+
+void push(std::vector<Range>& out, Span span) {
+  if (span.begin >= span.end) return;
+  if (!out.empty() && out.back().first + uint64_t{out.back().count} >= span.begin) {
+    Range& last = out.back();
+    last.count = static_cast<uint32_t>(std::max(sluice::engine::queue::span(last).end, span.end) -
+                                       last.first);
+    return;
+  }
+  out.push_back({static_cast<uint32_t>(span.begin), static_cast<uint32_t>(span.end - span.begin)});
+}
+
+std::vector<Range> ranges_of_destination(std::string_view destination,
+                                         const spool::Campaign& campaign) {
+  std::vector<Range> out;
+  for (const spool::Group& group : campaign.groups())
+    if (is_of_destination(group.name, destination)) push(out, span({group.first, group.count}));
+  return out;
+}
+
+std::vector<Range> ranges_given(const std::vector<Rule::Stretch>& stretches,
+                                const spool::Campaign& campaign) {
+  std::vector<Span> spans;
+  for (const Rule::Stretch& stretch : stretches)
+    if (stretch.uid == campaign.info().uid)
+      spans.push_back(
+          {stretch.first, std::min<uint64_t>(uint64_t{stretch.last} + 1, campaign.recipients())});
+  std::ranges::sort(spans, {}, &Span::begin);
+  std::vector<Range> out;
+  for (const Span span : spans) push(out, span);
+  return out;
+}
+
+/// Recipients whose destination the configuration holds.
+std::vector<Range> held_by_configuration(const spool::Campaign& campaign, const Config& config) {
+  std::vector<Range> out;
+  for (const spool::Group& group : campaign.groups())
+    if (config.destination(group.name).hold != HoldPolicy::no)
+      push(out, span({group.first, group.count}));
+  return out;
+}
+
+}  // namespace
+
+std::string_view name(Rule::Action action) { return action_names[static_cast<size_t>(action)]; }
+
+std::string Rule::encode() const {
+  Json object = {{"action", queue::name(action)}, {"at", at.time_since_epoch().count()}};
+  if (!campaign.empty()) object["campaign"] = campaign;
+  if (!destination.empty()) object["destination"] = destination;
+  for (const Stretch& stretch : recipients) object["recipients"].push_back(text_of(stretch));
+  return object.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+std::expected<Rule, std::string> Rule::decode(std::string_view name, std::string_view text) {
+  return Decoding().run(name, text);
+}
+
+bool Rule::has_same_selector(const Rule& other) const {
+  return campaign == other.campaign && destination == other.destination &&
+         recipients == other.recipients;
+}
+
+std::vector<Range> ranges_of(const Rule& rule, const spool::Campaign& campaign) {
+  if (!rule.campaign.empty() && rule.campaign != campaign.info().id) return {};
+  const bool is_of_its_time =
+      rule.action == Rule::Action::release || rule.action == Rule::Action::cancel;
+  if (is_of_its_time && campaign.info().accepted_at > rule.at) return {};
+  std::vector<Range> out = ranges_of_destination(rule.destination, campaign);
+  if (rule.recipients.empty()) return out;
+  return common(out, ranges_given(rule.recipients, campaign));
+}
+
+std::vector<Range> united(const std::vector<Range>& a, const std::vector<Range>& b) {
+  std::vector<Range> out;
+  auto i = a.begin(), j = b.begin();
+  while (i != a.end() || j != b.end()) {
+    const bool takes_a = j == b.end() || (i != a.end() && i->first <= j->first);
+    push(out, span(takes_a ? *i++ : *j++));
+  }
+  return out;
+}
+
+std::vector<Range> without(const std::vector<Range>& a, const std::vector<Range>& b) {
+  std::vector<Range> out;
+  auto cut = b.begin();
+  for (const Range range : a) {
+    Span rest = span(range);
+    while (cut != b.end() && span(*cut).end <= rest.begin) ++cut;
+    // The last one that cuts may reach into the next range.
+    for (auto c = cut; c != b.end() && c->first < rest.end; ++c) {
+      push(out, {rest.begin, c->first});
+      rest.begin = std::max(rest.begin, std::min(rest.end, span(*c).end));
+    }
+    push(out, rest);
+  }
+  return out;
+}
+
+std::vector<Range> common(const std::vector<Range>& a, const std::vector<Range>& b) {
+  std::vector<Range> out;
+  auto i = a.begin(), j = b.begin();
+  while (i != a.end() && j != b.end()) {
+    const Span x = span(*i), y = span(*j);
+    push(out, {std::max(x.begin, y.begin), std::min(x.end, y.end)});
+    x.end < y.end ? ++i : ++j;
+  }
+  return out;
+}
+
+uint64_t count_of(const std::vector<Range>& ranges) {
+  uint64_t count = 0;
+  for (const Range range : ranges) count += range.count;
+  return count;
+}
+
+Standing standing(const std::vector<Rule>& rules, const spool::Campaign& campaign,
+                  const Config& config) {
+  Standing out{.held = held_by_configuration(campaign, config)};
+  for (const Rule& rule : rules) {
+    const std::vector<Range> meant = ranges_of(rule, campaign);
+    switch (rule.action) {
+      case Rule::Action::hold:    out.held = united(out.held, meant); break;
+      case Rule::Action::release: out.held = without(out.held, meant); break;
+      case Rule::Action::retry:   out.retried = united(out.retried, meant); break;
+      case Rule::Action::cancel:  out.cancelled = united(out.cancelled, meant); break;
+    }
+  }
+  // What was once cancelled has ended, whatever is said of it later.
+  out.held = without(out.held, out.cancelled);
+  out.retried = without(out.retried, out.cancelled);
+  return out;
+}
+
+}  // namespace sluice::engine::queue

@@ -1,0 +1,234 @@
+#include "spool/rule_files.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "spool/disk_error.h"
+#include "spool/spool_folder.h"
+
+namespace sluice::spool {
+namespace {
+
+constexpr size_t time_digits = 20, random_digits = 16;
+
+bool is_all_of(std::string_view text, std::string_view digits) {
+  return text.find_first_not_of(digits) == text.npos;
+}
+
+uint64_t time_of(std::string_view rule_name) {
+  uint64_t since_1970_ns = 0;
+  std::from_chars(rule_name.data(), rule_name.data() + time_digits, since_1970_ns);
+  return since_1970_ns;
+}
+
+/// A rule on its way into the spool: a temporary file under lock, as a campaign's (FORMAT.md
+/// section 4.2).
+class RuleWriter {
+ public:
+  RuleWriter(io::Proactor& proactor, std::string folder)
+      : proactor_(proactor), folder_(std::move(folder)) {}
+  RuleWriter(const RuleWriter&) = delete;
+  RuleWriter& operator=(const RuleWriter&) = delete;
+  ~RuleWriter() { discard(); }
+
+  std::expected<std::string, Error> run(std::string_view text);
+
+ private:
+  std::expected<bool, Error> create_temporary();
+  std::expected<std::string, Error> next_name();
+  void discard();
+
+  io::Proactor& proactor_;
+  const std::string folder_;
+  std::string temporary_;  // path, while it exists
+  io::File file_;
+};
+
+std::expected<std::string, Error> RuleWriter::run(std::string_view text) {
+  for (;;) {
+    const auto created = create_temporary();
+    if (!created) return std::unexpected(created.error());
+    if (*created) break;
+  }
+  io::Write write;
+  write.file = file_;
+  write.bytes = std::as_bytes(std::span(text));
+  if (const int32_t result = io::run(proactor_, write); result < 0)
+    return std::unexpected(disk_error("write a rule", folder_, result));
+  io::Datasync datasync;
+  datasync.file = file_;
+  if (const int32_t result = io::run(proactor_, datasync); result < 0)
+    return std::unexpected(disk_error("sync a rule", folder_, result));
+  const auto name = next_name();
+  if (!name) return name;
+  io::Rename rename;
+  rename.from = temporary_;
+  rename.to = folder_ + "/" + *name;
+  rename.keep_existing = true;
+  if (const int32_t result = io::run(proactor_, rename); result < 0)
+    return std::unexpected(disk_error("hand a rule over", folder_, result));
+  temporary_.clear();
+  io::SyncDirectory sync;
+  sync.path = folder_;
+  if (const int32_t result = io::run(proactor_, sync); result < 0)
+    return std::unexpected(disk_error("sync the folder", folder_, result));
+  return name;
+}
+
+/// False when an engine's sweep was quicker than our lock: begin anew under another name.
+std::expected<bool, Error> RuleWriter::create_temporary() {
+  io::Open open;
+  open.path = fmt::format("{}/{}{:016x}", folder_, rule_prefix, proactor_.random());
+  open.flags = O_WRONLY | O_CREAT | O_EXCL;
+  if (const int32_t opened = io::run(proactor_, open); opened < 0) {
+    if (opened == -EEXIST) return false;
+    return std::unexpected(disk_error("create a file", open.path, opened));
+  }
+  file_ = open.file;
+  temporary_ = open.path;
+  io::Lock lock;
+  lock.file = file_;
+  const int32_t locked = io::run(proactor_, lock);
+  if (locked < 0 && locked != -EWOULDBLOCK)
+    return std::unexpected(disk_error("lock", open.path, locked));
+  io::Stat stat;
+  stat.path = open.path;
+  if (locked == 0 && io::run(proactor_, stat) == 0) return true;
+  discard();
+  return false;
+}
+
+std::expected<std::string, Error> RuleWriter::next_name() {
+  io::ListDirectory list;
+  list.path = folder_;
+  if (const int32_t listed = io::run(proactor_, list); listed < 0)
+    return std::unexpected(disk_error("list the rules", folder_, listed));
+  auto since_1970_ns = static_cast<uint64_t>(proactor_.wall().time_since_epoch().count());
+  for (const std::string& name : list.names)
+    if (is_rule_name(name)) since_1970_ns = std::max(since_1970_ns, time_of(name) + 1);
+  return fmt::format("{:020}-{:016x}", since_1970_ns, proactor_.random());
+}
+
+/// Lets the file go, and the lock with it; unlinks it while its name is temporary.
+void RuleWriter::discard() {
+  if (!temporary_.empty()) {
+    io::Unlink unlink;
+    unlink.path = std::exchange(temporary_, {});
+    io::run(proactor_, unlink);
+  }
+  if (file_.is_open()) {
+    io::CloseFile close;
+    close.file = std::exchange(file_, {});
+    io::run(proactor_, close);
+  }
+}
+
+class Reading {
+ public:
+  Reading(io::Proactor& proactor, const std::string& path, RuleCallback callback)
+      : proactor_(proactor), callback_(std::move(callback)) {
+    open_.path = path;
+    open_.flags = O_RDONLY | O_NOFOLLOW;
+    open_.bind<&Reading::opened>(this);
+    proactor_.submit(open_);
+  }
+
+ private:
+  void opened(io::Open&, const io::Completion& completion) {
+    if (completion.result < 0) {
+      result_ = std::unexpected(disk_error("open", open_.path, completion.result));
+      return finish();
+    }
+    read_.file = close_.file = open_.file;
+    text_.resize(rule_bytes_max + 1);
+    read_.bytes = std::as_writable_bytes(std::span(text_));
+    read_.bind<&Reading::read>(this);
+    proactor_.submit(read_);
+  }
+  void read(io::Read&, const io::Completion& completion) {
+    if (completion.result < 0) {
+      result_ = std::unexpected(disk_error("read", open_.path, completion.result));
+    } else if (static_cast<size_t>(completion.result) > rule_bytes_max) {
+      result_ = std::unexpected(Error{
+          ErrorCode::damaged, 0, fmt::format("{}: is over 1 MiB; that is no rule", open_.path)});
+    } else {
+      text_.resize(static_cast<size_t>(completion.result));
+      text_.shrink_to_fit();
+      result_ = RuleFile{open_.path.substr(open_.path.rfind('/') + 1), std::move(text_)};
+    }
+    close_.bind<&Reading::closed>(this);
+    proactor_.submit(close_);
+  }
+  void closed(io::CloseFile&, const io::Completion&) { finish(); }
+  void finish() {
+    const std::unique_ptr<Reading> self(this);
+    callback_(std::move(result_));
+  }
+
+  io::Proactor& proactor_;
+  RuleCallback callback_;
+  io::Open open_;
+  io::Read read_;
+  io::CloseFile close_;
+  std::string text_;
+  std::expected<RuleFile, Error> result_;
+};
+
+}  // namespace
+
+bool is_rule_name(std::string_view name) {
+  if (name.size() != time_digits + 1 + random_digits || name[time_digits] != '-') return false;
+  // Of 2554 and later no nanoseconds fit.
+  return is_all_of(name.substr(0, time_digits), "0123456789") && name[0] == '0' &&
+         is_all_of(name.substr(time_digits + 1), "0123456789abcdef");
+}
+
+std::expected<std::string, Error> hand_off_rule(io::Proactor& proactor, const std::string& spool,
+                                                std::string_view text) {
+  if (text.size() > rule_bytes_max)
+    return std::unexpected(Error{ErrorCode::not_allowed, 0,
+                                 "the rule names too many recipients one by one (over 1 MiB): "
+                                 "select them by campaign or destination"});
+  if (auto made = make_spool_folder(proactor, spool, {rules_folder}); !made)
+    return std::unexpected(made.error());
+  return RuleWriter(proactor, fmt::format("{}/{}", spool, rules_folder)).run(text);
+}
+
+std::expected<RuleFiles, Error> read_rules(io::Proactor& proactor, const std::string& spool) {
+  io::ListDirectory list;
+  list.path = fmt::format("{}/{}", spool, rules_folder);
+  const int32_t listed = io::run(proactor, list);
+  if (listed == -ENOENT) return RuleFiles{};
+  if (listed < 0) return std::unexpected(disk_error("list the rules", list.path, listed));
+  RuleFiles out;
+  for (const std::string& name : list.names) {
+    if (name.starts_with('.')) continue;
+    const std::string path = list.path + "/" + name;
+    if (!is_rule_name(name)) {
+      out.unreadable.push_back(
+          {ErrorCode::damaged, 0, fmt::format("{}: not named like a rule; left alone", path)});
+      continue;
+    }
+    std::optional<std::expected<RuleFile, Error>> result;
+    read_rule(proactor, path, [&](auto r) { result = std::move(r); });
+    while (!result) proactor.wait(io::never, 64);
+    if (*result)
+      out.files.push_back(std::move(**result));
+    else if (result->error().code != ErrorCode::missing)
+      out.unreadable.push_back(std::move(result->error()));
+  }
+  return out;
+}
+
+void read_rule(io::Proactor& proactor, const std::string& path, RuleCallback callback) {
+  new Reading(proactor, path, std::move(callback));  // deletes itself
+}
+
+}  // namespace sluice::spool
