@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "io/check.h"
+
 namespace sluice::engine::dns {
 namespace {
 
@@ -91,6 +93,7 @@ std::vector<Candidate> candidates(std::string_view domain, uint16_t port, const 
   // RFC 7505 section 3: a null MX stands alone; one among others is a mistake and no host.
   for (const MxRecord& record : mx.mx)
     if (!record.host.empty()) found.push_back({record.host, record.preference, port, {}, {}});
+  std::ranges::sort(found, {}, &Candidate::preference);
   return found;
 }
 
@@ -108,19 +111,18 @@ HostList mx_plan(std::string_view domain, const RecordSet& mx,
     list.failure = refusal(domain, mx);
     return list;
   }
-  std::vector<Candidate> sorted(candidates.begin(), candidates.end());
-  std::ranges::stable_sort(sorted, {}, &Candidate::preference);
-  const auto we = std::ranges::find_if(sorted, [&](const Candidate& candidate) {
+  CHECK(std::ranges::is_sorted(candidates, {}, &Candidate::preference));
+  const auto we = std::ranges::find_if(candidates, [&](const Candidate& candidate) {
     return candidate.name == ourselves.hostname || has_our_address(candidate, ourselves);
   });
-  const auto end = we == sorted.end()
-                       ? sorted.end()
-                       : std::ranges::find(sorted, we->preference, &Candidate::preference);
-  const std::span<const Candidate> usable(sorted.begin(), end);
+  const bool is_us = we != candidates.end();
+  const auto end =
+      is_us ? std::ranges::find(candidates, we->preference, &Candidate::preference) : we;
+  const std::span<const Candidate> usable(candidates.begin(), end);
   for (const Candidate& candidate : usable) append(candidate, list.hosts);
   if (!list.hosts.empty()) return list;
   const bool is_unknown = std::ranges::any_of(usable, unknown_address);
-  if (we != sorted.end() && !is_unknown)
+  if (is_us && !is_unknown)
     list.failure = permanent(
         {5, 4, 6}, domain,
         fmt::format("mail for it would loop: {} is this host",

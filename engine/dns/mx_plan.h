@@ -26,14 +26,15 @@ struct Ourselves {
   std::vector<io::SocketAddress> addresses;  // with ports
 };
 
-/// The hosts whose addresses are to be looked up for mail to `domain`: its MXes, or itself where it
-/// has none (RFC 5321 section 5.1). Empty where `mx` already decides: see refusal().
+/// The hosts whose addresses are to be looked up for mail to `domain`, in ascending preference: its
+/// MXes, or itself where it has none (RFC 5321 section 5.1). Empty where `mx` already decides: see
+/// refusal().
 std::vector<Candidate> candidates(std::string_view domain, uint16_t port, const RecordSet& mx);
 
 /// Why `mx` alone decides that there is no host: no such domain, null MX, look-up failed.
 Failure refusal(std::string_view domain, const RecordSet& mx);
 
-/// Hosts of `candidates`, in ascending preference, once all addresses are known. Those at or beyond
+/// Hosts of candidates(), once all addresses are known. Those at or beyond
 /// the preference of one that is ourselves are left out (RFC 5321 section 5.1). Pure.
 HostList mx_plan(std::string_view domain, const RecordSet& mx,
                  std::span<const Candidate> candidates, const Ourselves& ourselves);
