@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/campaign_message.h"
 #include "engine/smtp/stage.h"
 #include "io/clock.h"
 #include "io/socket_address.h"
@@ -83,7 +84,8 @@ struct Config {
   unsigned shards = 0;  // 0: one a core
   std::vector<io::SocketAddress> dns_servers;
   InDoubtPolicy in_doubt = InDoubtPolicy::resend;
-  std::string notices = "sender", postmaster;
+  Notices notices = Notices::sender;
+  std::string postmaster;
   std::vector<ListenPolicy> listen;
   std::string admin_address, admin_token_file;
   std::vector<DkimPolicy> dkim;

@@ -180,7 +180,7 @@ constexpr ConfigKey keys[] = {
      "The sender gets a notice of delay after this. Empty: none.",
      into<Policy, &Policy::expire, &Expire::warn>},
 
-    {"report", "notices", choice, "\"sender\"", "", "", "sender|log", false,
+    {"report", "notices", choice, "\"sender\"", "", "", "log|sender", false,
      "`sender`: delivery status notifications (RFC 3464) to the envelope sender. `log`: the log "
      "only.",
      into<Config, &Config::notices>},

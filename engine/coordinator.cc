@@ -17,6 +17,7 @@ Coordinator::Coordinator(Shard& shard, Mesh& mesh, spool::Spool& spool, const Co
       config_(config),
       until_empty_(until_empty),
       observer_(observer),
+      watch_(shard.loop(), spool.folder(), *this),
       sessions_(mesh.shards(), 0) {
   grace_.bind<&Coordinator::grace_over>(this);
   shard_.set_coordinator(*this);
@@ -26,7 +27,15 @@ void Coordinator::start() {
   for (const spool::Damage& damage : spool_.recovered().damages)
     observer_.spool_damaged(fmt::format("{}: {} octets at {} passed over: {}", damage.path,
                                         damage.bytes, damage.offset, damage.reason));
+  std::vector<std::string> unreadable;
+  rules_ = queue::RuleWatch::read_all(shard_.loop().proactor(), spool_.folder(), unreadable);
+  for (const std::string& message : unreadable) observer_.rule_unreadable(message);
+  watch_.start(rules_);
   spool_.start(*this);
+}
+
+void Coordinator::rule_unreadable(const std::string& message) {
+  observer_.rule_unreadable(message);
 }
 
 void Coordinator::broadcast(auto&& make) {
@@ -114,19 +123,20 @@ const Route& Coordinator::route(const Mailing& mailing, std::string_view domain)
   return *route;
 }
 
-void Coordinator::spread(const MailingPtr& mailing) {
-  struct Span {
-    Range range;
-    const Route* route;
-  };
-  std::vector<Span> spans;  // ascending; neighbours of one route are one
-  for (const spool::Group& group : mailing->campaign->groups()) {
-    const Route& route = this->route(*mailing, group.name);
+std::vector<Coordinator::Span> Coordinator::spans(const Mailing& mailing) {
+  std::vector<Span> spans;
+  for (const spool::Group& group : mailing.campaign->groups()) {
+    const Route& route = this->route(mailing, group.name);
     if (!spans.empty() && spans.back().route == &route)
       spans.back().range.count += group.count;
     else
       spans.push_back({{group.first, group.count}, &route});
   }
+  return spans;
+}
+
+void Coordinator::spread(const MailingPtr& mailing) {
+  const std::vector<Span> spans = this->spans(*mailing);
   std::map<uint32_t, AddSource> sources;  // by the route's number
   const io::Instant now = shard_.loop().now();
   const auto instant = [&](io::WallTime time) {
@@ -140,23 +150,60 @@ void Coordinator::spread(const MailingPtr& mailing) {
     if (const auto it = waited.find(span.range.first); it != waited.end())
       source.waited = {it->second.attempt, instant(it->second.next_attempt)};
   }
+  const queue::Standing standing = queue::standing(rules_, *mailing->campaign, config_);
   for (const auto& [number, deferral] : mailing->recovered.deferred) {
     const auto after =
         std::ranges::upper_bound(spans, number, {}, [](const Span& s) { return s.range.first; });
     CHECK(after != spans.begin());
+    const bool is_due = queue::contains(standing.retried, number);
     sources[std::prev(after)->route->number].deferred.push_back(
         {.mailing = mailing,
          .item = {.number = number,
                   .attempts = deferral.attempt,
                   .refusals = deferral.refusals,
                   .transfers = deferral.transfers,
-                  .was_deferred = true},
+                  .was_deferred = true,
+                  .was_told = deferral.was_told},
          .is_doubtful = deferral.is_intent && config_.in_doubt != InDoubtPolicy::resend,
-         .due = instant(deferral.next_attempt)});
+         .due = is_due ? now : instant(deferral.next_attempt)});
   }
   for (auto& [number, source] : sources) {
+    source.orders = {queue::common(standing.held, source.ranges),
+                     queue::common(standing.cancelled, source.ranges)};
     const unsigned home = source.route->home;
     mesh_.post(0, home, std::move(source));
+  }
+}
+
+/// An operator's word, while it runs: to all queues that it speaks of.
+void Coordinator::rule_arrived(queue::Rule&& rule) {
+  using Action = queue::Rule::Action;
+  const bool makes_due = rule.action == Action::retry || rule.action == Action::release;
+  const bool is_release = rule.action == Action::release;
+  rules_.insert(std::ranges::upper_bound(rules_, rule.name, {}, &queue::Rule::name), rule);
+  for (auto& [key, live] : live_) {
+    const spool::Campaign& campaign = *live.mailing->campaign;
+    const std::vector<Range> concerned = queue::ranges_of(rule, campaign);
+    if (concerned.empty()) continue;
+    const queue::Standing standing = queue::standing(rules_, campaign, config_);
+    std::map<uint32_t, std::pair<const Route*, std::vector<Range>>> routes;  // by number
+    for (const Span& span : spans(*live.mailing)) {
+      auto& [route, ranges] = routes[span.route->number];
+      route = span.route;
+      ranges.push_back(span.range);
+    }
+    for (const auto& [number, of_route] : routes) {
+      const auto& [route, ranges] = of_route;
+      std::vector<Range> here = queue::common(concerned, ranges);
+      if (here.empty()) continue;
+      mesh_.post(0, route->home,
+                 Steer{.route = route,
+                       .mailing = live.mailing,
+                       .orders = {queue::common(standing.held, ranges),
+                                  queue::common(standing.cancelled, ranges)},
+                       .due = makes_due ? std::move(here) : std::vector<Range>{},
+                       .is_release = is_release});
+    }
   }
 }
 
@@ -204,6 +251,7 @@ void Coordinator::turn_ended() {
 void Coordinator::stop() {
   if (std::exchange(stopping_, true)) return;
   spool_.stop();
+  watch_.stop();
   broadcast([] { return Stop{}; });
   shard_.loop().timers().arm(grace_, shard_.loop().now() + stop_grace);
   shard_.loop().request_turn();

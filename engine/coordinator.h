@@ -13,6 +13,7 @@
 #include "engine/config.h"
 #include "engine/mailing.h"
 #include "engine/message.h"
+#include "engine/queue/rule_watch.h"
 #include "engine/shard.h"
 #include "io/timer_wheel.h"
 #include "spool/spool.h"
@@ -35,7 +36,7 @@ struct Totals {
 
 /// The part of the engine there is one of, on shard 0: takes campaigns from the spool, spreads them
 /// over the queues, counts their fates, finishes them, and stops the engine.
-class Coordinator final : spool::Spool::Listener {
+class Coordinator final : spool::Spool::Listener, queue::RuleWatch::Listener {
  public:
   /// Whoever runs the engine hears of it here, on shard 0's thread.
   class Observer {
@@ -47,6 +48,8 @@ class Coordinator final : spool::Spool::Listener {
     virtual void campaign_refused(const std::string& message) = 0;
     /// Recovery passed over a stretch of the spool that cannot be read. One line.
     virtual void spool_damaged(const std::string& message) = 0;
+    /// A file of rules/ that is no rule. One line.
+    virtual void rule_unreadable(const std::string& message) = 0;
     /// Deliveries pause ("" : go on).
     virtual void storage_changed(const std::string& problem) = 0;
 
@@ -58,6 +61,7 @@ class Coordinator final : spool::Spool::Listener {
   Coordinator(Shard& shard, Mesh& mesh, spool::Spool& spool, const Config& config, bool until_empty,
               Observer& observer);
 
+  /// Reads the rules, blocking.
   void start();
   /// Finishes what is under way, for at most stop_grace; then the loop of shard 0 stops.
   void stop();
@@ -84,8 +88,16 @@ class Coordinator final : spool::Spool::Listener {
   };
   void campaign_arrived(std::shared_ptr<const spool::Campaign> campaign) override;
   void campaign_unreadable(const std::string& path, const spool::Error& error) override;
+  void rule_arrived(queue::Rule&& rule) override;
+  void rule_unreadable(const std::string& message) override;
   void refuse(std::string message);
   void spread(const MailingPtr& mailing);
+  struct Span {
+    Range range;
+    const Route* route;
+  };
+  /// The campaign's recipients by route: ascending, neighbours of one route as one.
+  std::vector<Span> spans(const Mailing& mailing);
   const Route& route(const Mailing& mailing, std::string_view domain);
   const DestinationPolicy& policy(const Mailing& mailing, std::string_view domain);
   void finish(Live& live);
@@ -99,6 +111,8 @@ class Coordinator final : spool::Spool::Listener {
   const bool until_empty_;
   Observer& observer_;
   std::unordered_map<const Mailing*, Live> live_;
+  queue::RuleWatch watch_;
+  std::vector<queue::Rule> rules_;          // in the order in which they count
   std::deque<DestinationPolicy> policies_;  // each that is in use, once
   /// By policy and domain, which is "" where next hops are configured.
   std::map<std::pair<const DestinationPolicy*, std::string>, std::unique_ptr<Route>, std::less<>>

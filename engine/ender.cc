@@ -34,7 +34,9 @@ void Ender::block_loaded(BlockLoad& load) {
     case BlockLoad::Result::ready:
       for (size_t i = 0; i < load.batch().items.size(); ++i)
         end_one(*work, load.batch().items[i], load.entry(i));
-      if (kind == spool::OutcomeKind::deferred)
+      if (work->ending.is_delay)
+        returned = waiting(*work, loop_.now(), work->ending.why);
+      else if (kind == spool::OutcomeKind::deferred)
         returned = waiting(*work, loop_.now(), nullptr);
       else if (kind == spool::OutcomeKind::intent)
         returned = waiting(*work, io::never, nullptr);  // but for expiry
@@ -48,8 +50,11 @@ std::vector<Returned> Ender::waiting(const Work& work, io::Instant due,
                                      const SetbackPtr& why) const {
   std::vector<Returned> returned;
   for (const Item item : work.load->batch().items)
-    returned.push_back(
-        {.mailing = work.load->batch().mailing, .item = item, .due = due, .why = why});
+    returned.push_back({.mailing = work.load->batch().mailing,
+                        .item = item,
+                        .is_held_in_doubt = work.ending.kind == spool::OutcomeKind::intent,
+                        .due = due,
+                        .why = why});
   return returned;
 }
 
@@ -79,12 +84,14 @@ void Ender::end_one(const Work& work, Item item, spool::Bytes entry_bytes) {
   } else if (ending.kind == spool::OutcomeKind::expired) {
     entry.reason = "expired before it could be tried";
   }
-  if (ending.kind == spool::OutcomeKind::deferred)
+  if (ending.is_delay)
+    fates_.record_delay(*work.route, held_, item, ending.until, entry);
+  else if (ending.kind == spool::OutcomeKind::deferred)
     fates_.tell_waiting(*work.route, mailing, item, ending.until, entry);
   else if (ending.kind == spool::OutcomeKind::intent)
     fates_.tell_held(*work.route, mailing, item, entry);
   else
-    fates_.record(*work.route, mailing, item, {.kind = ending.kind}, ending.why, entry);
+    fates_.record(*work.route, held_, item, {.kind = ending.kind}, ending.why, entry);
   held_.release();
 }
 

@@ -2,6 +2,7 @@
 
 #include <csignal>
 
+#include "engine/dns/resolv_conf.h"
 #include "io/signal_mask.h"
 
 namespace sluice::engine {
@@ -20,6 +21,18 @@ int exit_code(spool::ErrorCode code) {
   return EX_SOFTWARE;
 }
 
+namespace {
+
+/// What we listen on: an MX that leads there is a loop.
+std::vector<io::SocketAddress> own_addresses(const Config& config) {
+  std::vector<io::SocketAddress> own;
+  for (const ListenPolicy& listen : config.listen)
+    if (const auto address = io::SocketAddress::parse(listen.address)) own.push_back(*address);
+  return own;
+}
+
+}  // namespace
+
 std::expected<std::unique_ptr<Engine>, EngineError> Engine::create(
     const Config& config, const Options& options, Coordinator::Observer& observer) {
   const unsigned shards =
@@ -33,6 +46,7 @@ std::expected<std::unique_ptr<Engine>, EngineError> Engine::create(
 Engine::Engine(const Config& config, const Options& options, unsigned shards)
     : config_(config),
       options_(options),
+      dns_servers_(config.dns_servers.empty() ? dns::system_servers() : config.dns_servers),
       mesh_(shards),
       failures_(shards),
       opened_(shards - 1),
@@ -55,7 +69,13 @@ Shard::Setup Engine::setup(unsigned index, uint64_t journal_sequence) const {
           .journal_sequence = journal_sequence,
           .sessions_max = options_.uring.sockets_max,
           .in_doubt = config_.in_doubt,
-          .dns = {.servers = config_.dns_servers, .hostname = config_.hostname}};
+          .dns = {.servers = dns_servers_,
+                  .hostname = config_.hostname,
+                  .own_addresses = own_addresses(config_)},
+          .notices = {.spool = config_.spool,
+                      .hostname = config_.hostname,
+                      .postmaster = config_.postmaster,
+                      .notices = config_.notices}};
 }
 
 std::expected<void, EngineError> Engine::open(Coordinator::Observer& observer) {

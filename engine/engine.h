@@ -59,6 +59,7 @@ class Engine {
 
   const Config& config_;
   const Options options_;
+  const std::vector<io::SocketAddress> dns_servers_;
   Mesh mesh_;
   std::unique_ptr<io::Proactor> proactor_;
   std::unique_ptr<io::EventLoop> loop_;

@@ -43,8 +43,34 @@ void Fates::complete(report::LogEntry& entry, const Mailing& mailing, Item item)
   entry.attempt = item.attempts;
 }
 
-void Fates::record(const Route& route, const Mailing& mailing, Item item,
-                   const queue::Decision& decision, SetbackPtr why, report::LogEntry& entry) {
+/// The ticket of the notice; 0: nobody is told.
+uint64_t Fates::tell_sender(const queue::Decision& decision, Held& held,
+                            const report::LogEntry& entry) {
+  using enum mail::FailureCause;
+  switch (decision.kind) {
+    case spool::OutcomeKind::failed:   return notifier_.note({.cause = refused}, held, entry);
+    case spool::OutcomeKind::expired:  return notifier_.note({.cause = expired}, held, entry);
+    case spool::OutcomeKind::in_doubt: return notifier_.note({.cause = in_doubt}, held, entry);
+    default:                           return 0;
+  }
+}
+
+void Fates::gather_behind(uint64_t ticket, Recorded&& recorded) {
+  if (ticket == 0) return gather(std::move(recorded));
+  const auto after = std::ranges::upper_bound(behind_notices_, ticket, {}, &Behind::ticket);
+  behind_notices_.insert(after, {ticket, std::move(recorded)});
+}
+
+void Fates::notices_queued(uint64_t ticket) {
+  for (; !behind_notices_.empty() && behind_notices_.front().ticket <= ticket;
+       behind_notices_.pop_front())
+    gather(std::move(behind_notices_.front().recorded));
+  loop_.request_turn();
+}
+
+void Fates::record(const Route& route, Held& held, Item item, const queue::Decision& decision,
+                   SetbackPtr why, report::LogEntry& entry) {
+  const Mailing& mailing = *held.mailing;
   complete(entry, mailing, item);
   entry.event = event_of(decision);
   if (decision.kind == spool::OutcomeKind::deferred) {
@@ -52,14 +78,36 @@ void Fates::record(const Route& route, const Mailing& mailing, Item item,
     entry.expires = mailing.accepted_at() + mailing.lifetime(route.policy);
   }
   log_->append(entry);
-  gather({.route = &route,
-          .mailing = &mailing,
-          .item = item,
-          // What is held in doubt is stored as what it is: not known to have come to anything.
-          .kind = decision.is_held ? spool::OutcomeKind::intent : decision.kind,
-          .next_attempt = entry.time + decision.delay,
-          .due = loop_.now() + decision.delay,
-          .why = std::move(why)});
+  const uint64_t ticket = tell_sender(decision, held, entry);
+  gather_behind(
+      ticket, {.route = &route,
+               .mailing = &mailing,
+               .item = item,
+               // What is held in doubt is stored as what it is: not known to have come to anything.
+               .kind = decision.is_held ? spool::OutcomeKind::intent : decision.kind,
+               .next_attempt = entry.time + decision.delay,
+               .due = loop_.now() + decision.delay,
+               .why = std::move(why)});
+}
+
+void Fates::record_delay(const Route& route, Held& held, Item item, io::Instant next_attempt,
+                         report::LogEntry& entry) {
+  const Mailing& mailing = *held.mailing;
+  complete(entry, mailing, item);
+  entry.event = report::Event::delayed;
+  entry.next_attempt = std::max(wall_of(next_attempt), entry.time);
+  entry.expires = mailing.accepted_at() + mailing.lifetime(route.policy);
+  const uint64_t ticket = notifier_.note(
+      {.kind = mail::NoticeKind::delayed, .retry_until = entry.expires}, held, entry);
+  if (ticket == 0) return;
+  log_->append(entry);
+  item.was_told = true;
+  gather_behind(ticket, {.route = &route,
+                         .mailing = &mailing,
+                         .item = item,
+                         .kind = spool::OutcomeKind::deferred,
+                         .is_note = true,
+                         .next_attempt = entry.next_attempt});
 }
 
 void Fates::record_unreadable(const Route& route, const Mailing& mailing, Item item) {
@@ -154,7 +202,8 @@ void Fates::log_flushed() {
                       .kind = recorded.kind,
                       .next_attempt = recorded.next_attempt,
                       .refusals = recorded.item.refusals,
-                      .transfers = recorded.item.transfers});
+                      .transfers = recorded.item.transfers,
+                      .was_told = recorded.item.was_told});
   journal_->commit();
   cycling_ = !committing_.empty();
   loop_.request_turn();
@@ -189,18 +238,22 @@ void Fates::tell(Recorded& recorded) {
     case spool::OutcomeKind::intent:
     case spool::OutcomeKind::waited:    ++of->deferrals; break;
   }
+  const bool is_held_in_doubt = recorded.kind == spool::OutcomeKind::intent;
   auto back = std::find_if(back_.begin(), back_.end(),
                            [&](const GiveBack& b) { return b.route == recorded.route; });
   if (back == back_.end()) back = back_.insert(back, {.route = recorded.route, .returned = {}});
   back->returned.push_back({.mailing = recorded.mailing->shared_from_this(),
                             .item = recorded.item,
+                            .is_held_in_doubt = is_held_in_doubt,
                             .due = recorded.due,
                             .why = std::move(recorded.why)});
 }
 
 void Fates::storage(std::string& problem, const std::string& message) {
   problem = message;
-  const std::string& worst = journal_problem_.empty() ? log_problem_ : journal_problem_;
+  const std::string& worst = !journal_problem_.empty() ? journal_problem_
+                             : !log_problem_.empty()   ? log_problem_
+                                                       : notice_problem_;
   paused_ = !worst.empty();
   owner_.storage_changed(worst);
 }

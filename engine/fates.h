@@ -8,6 +8,7 @@
 
 #include "engine/mailing.h"
 #include "engine/mesh.h"
+#include "engine/notices/notifier.h"
 #include "engine/queue/retry.h"
 #include "engine/report/transaction_log.h"
 #include "io/event_loop.h"
@@ -21,7 +22,9 @@ namespace sluice::engine {
 /// that really happened, and a second one if it is repeated. Only when an outcome is durable does
 /// anybody count it: then the tally goes to the coordinator and the deferred go back to their
 /// queue.
-class Fates final : spool::Journal::Listener, report::TransactionLog::Listener {
+class Fates final : spool::Journal::Listener,
+                    report::TransactionLog::Listener,
+                    notices::Notifier::Owner {
  public:
   class Owner {
    public:
@@ -41,8 +44,9 @@ class Fates final : spool::Journal::Listener, report::TransactionLog::Listener {
     ~Intender() = default;
   };
 
-  Fates(io::EventLoop& loop, Mesh& mesh, unsigned shard, Owner& owner)
-      : loop_(loop), mesh_(mesh), shard_(shard), owner_(owner) {}
+  Fates(io::EventLoop& loop, Mesh& mesh, unsigned shard, Owner& owner,
+        const notices::Notifier::Options& notices)
+      : loop_(loop), mesh_(mesh), shard_(shard), owner_(owner), notifier_(loop, notices, *this) {}
 
   /// Both are opened with this object's listener(s) by the shard.
   void attach(std::unique_ptr<spool::Journal> journal, std::unique_ptr<report::TransactionLog> log);
@@ -51,9 +55,13 @@ class Fates final : spool::Journal::Listener, report::TransactionLog::Listener {
 
   /// What became of an attempt, which `item` counts, or of a recipient without one. Completes
   /// `entry` (event, time, campaign, id, attempt, next_attempt, expires) and logs it. `why`: what a
-  /// deferred recipient waits for, kept with it.
-  void record(const Route& route, const Mailing& mailing, Item item,
-              const queue::Decision& decision, SetbackPtr why, report::LogEntry& entry);
+  /// deferred recipient waits for, kept with it. A fate that its sender is told of is journalled
+  /// behind the notice.
+  void record(const Route& route, Held& held, Item item, const queue::Decision& decision,
+              SetbackPtr why, report::LogEntry& entry);
+  /// It waits for long, and its sender is told: once, `item` says so from now on.
+  void record_delay(const Route& route, Held& held, Item item, io::Instant next_attempt,
+                    report::LogEntry& entry);
   /// A recipient that cannot be read from the spool: failed, with what we know.
   void record_unreadable(const Route& route, const Mailing& mailing, Item item);
   /// Its queue had a setback, and it waits on: logged, and known after a restart.
@@ -75,7 +83,11 @@ class Fates final : spool::Journal::Listener, report::TransactionLog::Listener {
 
   bool is_paused() const { return paused_; }
   /// Everything recorded is durable and told.
-  bool is_idle() const { return !cycling_ && gathered_.empty() && !log_->has_pending(); }
+  bool is_idle() const {
+    return !cycling_ && gathered_.empty() && !log_->has_pending() && notifier_.is_idle();
+  }
+  /// No more is coming: notices are not waited for.
+  void hurry() { notifier_.hurry(); }
 
   void campaign_finished(uint64_t uid) { journal_->campaign_finished(uid); }
   void reopen_log() { log_->reopen(); }
@@ -96,6 +108,8 @@ class Fates final : spool::Journal::Listener, report::TransactionLog::Listener {
   };
   void complete(report::LogEntry& entry, const Mailing& mailing, Item item);
   io::WallTime wall_of(io::Instant instant) const { return loop_.wall() + (instant - loop_.now()); }
+  uint64_t tell_sender(const queue::Decision& decision, Held& held, const report::LogEntry& entry);
+  void gather_behind(uint64_t ticket, Recorded&& recorded);
   void gather(Recorded&& recorded) { gathered_.push_back(std::move(recorded)); }
   void tell(Recorded& recorded);
   void storage(std::string& problem, const std::string& message);
@@ -108,6 +122,8 @@ class Fates final : spool::Journal::Listener, report::TransactionLog::Listener {
   void log_flushed() override;
   void log_stalled(const std::string& message) override { storage(log_problem_, message); }
   void log_resumed() override { storage(log_problem_, ""); }
+  void notices_queued(uint64_t ticket) override;
+  void notices_changed(const std::string& message) override { storage(notice_problem_, message); }
 
   io::EventLoop& loop_;
   Mesh& mesh_;
@@ -115,12 +131,18 @@ class Fates final : spool::Journal::Listener, report::TransactionLog::Listener {
   Owner& owner_;
   std::unique_ptr<spool::Journal> journal_;
   std::unique_ptr<report::TransactionLog> log_;
-  std::vector<Recorded> gathered_;  // for the next cycle
+  notices::Notifier notifier_;
+  struct Behind {
+    uint64_t ticket;
+    Recorded recorded;
+  };
+  std::deque<Behind> behind_notices_;  // in the order of their tickets
+  std::vector<Recorded> gathered_;     // for the next cycle
   // Of the cycle that runs, not durable yet; the front gets or has position committed_ + 1.
   std::deque<Recorded> committing_;
   uint64_t committed_ = 0;
   bool cycling_ = false, paused_ = false;
-  std::string journal_problem_, log_problem_;
+  std::string journal_problem_, log_problem_, notice_problem_;
   std::string id_;  // scratch
   Tally tally_;
   std::vector<GiveBack> back_;

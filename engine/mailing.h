@@ -68,6 +68,7 @@ struct Item {
   uint16_t refusals = 0;   // connections in a row before now that came to nothing
   uint16_t transfers = 0;  // attempts that failed on an open session
   bool was_deferred = false;
+  bool was_told = false;  // its sender, of its delay
 };
 
 /// Recipients of one block of one campaign, lent by a queue's home to a shard.

@@ -19,8 +19,10 @@ struct Returned {
   Item item;
   /// An earlier run ended before it read what became of the final dot, and it is not sent again.
   bool is_doubtful = false;
+  bool is_held_in_doubt = false;  // until released: whether it arrived is unknown
   io::Instant due{};
-  SetbackPtr why;  // deferred only: what the last attempt came to
+  io::Instant retry_at{};  // the queue's: `due` is only when its sender is told of the delay
+  SetbackPtr why;          // deferred only: what the last attempt came to
 };
 
 /// What a campaign's recipients of a route that no attempt was made for waited for, in earlier
@@ -49,6 +51,12 @@ struct Range {
   uint32_t first = 0, count = 0;
 };
 
+/// What operators said of a campaign's recipients: absolute, it replaces what was said before.
+struct Orders {
+  std::vector<Range> held, cancelled;  // ascending
+  bool is_empty() const { return held.empty() && cancelled.empty(); }
+};
+
 // Coordinator -> home: these recipients of a campaign go by this route.
 struct AddSource {
   const Route* route = nullptr;
@@ -56,6 +64,22 @@ struct AddSource {
   std::vector<Range> ranges;       // ascending
   std::vector<Returned> deferred;  // of earlier runs
   Waited waited;
+  Orders orders;
+};
+
+// Coordinator -> home: other orders for a campaign. `due`: these are to be tried now, also where
+// it is in doubt whether they arrived when they were `released`.
+struct Steer {
+  const Route* route = nullptr;
+  MailingPtr mailing;
+  Orders orders;
+  std::vector<Range> due;
+  bool is_release = false;
+};
+
+// Home -> shard: give back what no session has taken.
+struct Recall {
+  const Route* route = nullptr;
 };
 
 // Home -> shard: how many sessions it may hold for the route now, and to which hosts.
@@ -133,6 +157,6 @@ struct StorageNews {
 struct ReopenLog {};
 
 using Message = std::variant<std::monostate, AddSource, Permit, Grant, Want, GiveBack, SessionNews,
-                             Tally, Finished, Stop, Stopped, StorageNews, ReopenLog>;
+                             Tally, Finished, Stop, Stopped, StorageNews, ReopenLog, Steer, Recall>;
 
 }  // namespace sluice::engine

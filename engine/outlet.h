@@ -26,6 +26,8 @@ class Outlet final : BlockLoad::Listener {
 
   void set_permit(uint32_t sessions, HostPlan&& plan);
   void grant(std::unique_ptr<Batch> batch);
+  /// What no session has taken.
+  void give_back_all();
 
   /// The hosts for a new session, in the order in which it is to try them.
   struct Attempt {
@@ -71,7 +73,6 @@ class Outlet final : BlockLoad::Listener {
   };
   void block_loaded(BlockLoad& block) override;
   void give_back(Load& load, io::Duration delay);
-  void give_back_all();
   void wake_idle();
   size_t untaken() const;
   void open_sessions_wanted();

@@ -394,7 +394,7 @@ void Session::record(Held& held, const smtp::Verdict& verdict) {
   SetbackPtr why;
   if (decision.kind == spool::OutcomeKind::deferred) why = setback_of(verdict);
   phases_us_ = {};
-  shard_.fates().record(route, mailing, item, decision, std::move(why), entry);
+  shard_.fates().record(route, held, item, decision, std::move(why), entry);
 }
 
 }  // namespace sluice::engine

@@ -13,7 +13,7 @@ Shard::Shard(io::EventLoop& loop, Mesh& mesh, const Setup& setup)
       mesh_(mesh),
       hostname_(setup.hostname),
       in_doubt_(setup.in_doubt),
-      fates_(loop, mesh, setup.index, *this),
+      fates_(loop, mesh, setup.index, *this, setup.notices),
       finder_(loop, setup.dns),
       ender_(loop, fates_, *this),
       sessions_(setup.sessions_max) {
@@ -66,8 +66,13 @@ void Shard::handle(Message&& message) {
       queue::HomeQueue& queue = shard.home(*m.route).queue;
       const queue::HomeQueue::Now now = shard.queue_now();
       for (Returned& returned : m.deferred) queue.give_back(std::move(returned), now);
-      queue.add(std::move(m.mailing), std::move(m.ranges), m.waited, now);
+      queue.add(std::move(m.mailing), std::move(m.ranges), m.waited, std::move(m.orders), now);
     }
+    void operator()(Steer& m) {
+      shard.home(*m.route).queue.steer(m.mailing, std::move(m.orders), m.due, m.is_release,
+                                       shard.queue_now());
+    }
+    void operator()(Recall& m) { shard.outlet(*m.route).give_back_all(); }
     void operator()(Want& m) { shard.home(*m.route).queue.want(m.shard); }
     void operator()(GiveBack& m) {
       queue::HomeQueue& queue = shard.home(*m.route).queue;
@@ -111,6 +116,10 @@ void Shard::Home::find_hosts() {
     shard.mark(*this);
     shard.loop_.request_turn();
   });
+}
+
+void Shard::Home::recall() {
+  for (unsigned to = 0; to < shard.mesh_.shards(); ++to) shard.post(to, Recall{&queue.route()});
 }
 
 void Shard::Home::note_wait(const Mailing& mailing, uint32_t first, uint16_t setbacks,
@@ -177,6 +186,7 @@ void Shard::storage_changed(const std::string& message) {
 
 void Shard::stop(bool now) {
   stopping_ = true;
+  fates_.hurry();
   for (auto& [route, outlet] : outlets_) outlet->stop();
   sessions_.for_each([&](Session& session) { now ? session.abort("stopping") : session.finish(); });
 }

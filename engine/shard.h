@@ -37,6 +37,7 @@ class Shard final : io::TurnEnd, Fates::Owner, Ender::Owner {
     uint32_t sessions_max = 65536;
     InDoubtPolicy in_doubt = InDoubtPolicy::resend;
     dns::HostFinder::Options dns;
+    notices::Notifier::Options notices;
   };
 
   Shard(io::EventLoop& loop, Mesh& mesh, const Setup& setup);
@@ -77,6 +78,7 @@ class Shard final : io::TurnEnd, Fates::Owner, Ender::Owner {
     void permit(unsigned to, uint32_t sessions, const HostPlan& plan) override;
     void end(std::unique_ptr<Batch> batch, const queue::Ending& ending) override;
     void find_hosts() override;
+    void recall() override;
     void note_wait(const Mailing& mailing, uint32_t first, uint16_t setbacks,
                    io::Instant until) override;
 

@@ -32,6 +32,7 @@ struct Outcome {
   io::WallTime next_attempt{};  // deferred and waited only; kept to the millisecond
   uint16_t refusals = 0;        // deferred only: connections in a row that came to nothing
   uint16_t transfers = 0;       // deferred only: attempts that failed on an open session
+  bool was_told = false;        // deferred only: its sender was told of the delay
 };
 
 /// A segment that no journal writes any more, and the campaigns it speaks of.

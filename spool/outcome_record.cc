@@ -22,7 +22,7 @@ void put_outcome(SegmentWriter& writer, const Outcome& outcome, uint32_t step) {
   writer.put_number(static_cast<uint64_t>(std::max<int64_t>(since_1970.count(), 0)));
   if (outcome.kind != OutcomeKind::deferred) return;
   writer.put_number(outcome.refusals);
-  writer.put_number(outcome.transfers);
+  writer.put_number(uint64_t{outcome.transfers} << 1 | outcome.was_told);
 }
 
 }  // namespace

@@ -47,12 +47,13 @@ bool visit_outcomes(Bytes payload, Visit&& visit) {
         (!get_leb128(payload, next_ms) || next_ms > INT64_MAX / 1'000'000))
       return false;
     if (is_deferred && (!get_leb128(payload, refusals) || refusals > UINT16_MAX ||
-                        !get_leb128(payload, transfers) || transfers > UINT16_MAX))
+                        !get_leb128(payload, transfers) || transfers >> 1 > UINT16_MAX))
       return false;
     outcome.recipient = static_cast<uint32_t>(recipient);
     outcome.attempt = static_cast<uint16_t>(attempt);
     outcome.refusals = static_cast<uint16_t>(refusals);
-    outcome.transfers = static_cast<uint16_t>(transfers);
+    outcome.transfers = static_cast<uint16_t>(transfers >> 1);
+    outcome.was_told = (transfers & 1) != 0;
     outcome.next_attempt = io::WallTime(std::chrono::milliseconds(static_cast<int64_t>(next_ms)));
     visit(outcome);
   }

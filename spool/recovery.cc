@@ -296,6 +296,7 @@ void Progress::apply(const Outcome& outcome) {
                        .attempt = outcome.attempt,
                        .refusals = outcome.refusals,
                        .transfers = outcome.transfers,
+                       .was_told = outcome.was_told,
                        .is_intent = outcome.kind == OutcomeKind::intent,
                        .next_attempt = outcome.next_attempt};
   // What an attempt came to beats the intent that went before it.
@@ -304,7 +305,9 @@ void Progress::apply(const Outcome& outcome) {
   };
   const auto merge = [&](std::unordered_map<uint32_t, Deferral>& known) {
     const auto [it, is_new] = known.try_emplace(outcome.recipient, later);
+    const bool was_told = it->second.was_told || later.was_told;
     if (!is_new && rank(it->second) < rank(later)) it->second = later;
+    it->second.was_told = was_told;
   };
   if (outcome.kind == OutcomeKind::waited) return merge(waited);
   if (has_fate(outcome.recipient)) return;

@@ -61,6 +61,7 @@ class Narrator final : public engine::Coordinator::Observer {
 
   void campaign_refused(const std::string& message) override { say(message); }
   void spool_damaged(const std::string& message) override { say(message); }
+  void rule_unreadable(const std::string& message) override { say(message); }
 
   void storage_changed(const std::string& problem) override {
     say(problem.empty() ? "storage works again: deliveries go on"

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "engine/queue/range_set.h"
 #include "engine/queue/retry.h"
 
 namespace sluice::engine::queue {
@@ -34,43 +35,166 @@ io::Instant HomeQueue::expires(const Mailing& mailing, const Now& now) const {
   return now.instant + (mailing.accepted_at() + mailing.lifetime(route_.policy) - now.wall);
 }
 
+/// `never` when nobody is to be told of delays.
+io::Instant HomeQueue::warns(const Mailing& mailing, const Now& now) const {
+  const io::Duration warn = route_.policy.expire.warn;
+  if (warn <= io::Duration{} || mailing.message.notices != Notices::sender) return io::never;
+  return now.instant + (mailing.accepted_at() + warn - now.wall);
+}
+
 // --- What comes in ---
 
 void HomeQueue::add(MailingPtr mailing, std::vector<Range> ranges, const Waited& waited,
-                    const Now& now) {
+                    Orders&& orders, const Now& now) {
   if (waited.setbacks > 0) {
     refusals_ = fruitless_ = std::max<uint32_t>(refusals_, waited.setbacks);
     backed_off_until_ = std::max(backed_off_until_, waited.until);
   }
   if (ranges.empty()) return;
-  const io::Instant until = expires(*mailing, now);
-  sources_.emplace_back(std::move(mailing), std::move(ranges), setbacks_ - waited.setbacks, until);
-  unlent_ += sources_.back().remaining();
-  expiries_.emplace(std::pair(until, &sources_.back()), std::prev(sources_.end()));
+  const uint64_t uid = mailing->campaign->info().uid;
+  const io::Instant until = expires(*mailing, now), warned = warns(*mailing, now);
+  const Source whole(std::move(mailing), std::move(ranges), setbacks_ - waited.setbacks, until,
+                     warned);
+  place(whole, orders);
+  if (!orders.is_empty()) orders_[uid] = std::move(orders);
+}
+
+/// Its recipients, each in the list where the orders want it.
+void HomeQueue::place(const Source& whole, const Orders& orders) {
+  const std::vector<Range> rest = whole.rest();
+  const std::vector<Range> living = without(rest, orders.cancelled);
+  add_part(whole, common(rest, orders.cancelled), cancelled_sources_);
+  add_part(whole, common(living, orders.held), held_sources_);
+  add_part(whole, without(living, orders.held), sources_);
+}
+
+void HomeQueue::add_part(const Source& whole, std::vector<Range>&& ranges, Sources& to) {
+  if (ranges.empty()) return;
+  Source& part = to.emplace_back(whole, std::move(ranges));
+  unlent_ += part.remaining();
+  if (&to == &cancelled_sources_) return;
+  part.is_held = &to == &held_sources_;
+  expiries_.emplace(std::pair(part.expires(), &part), std::prev(to.end()));
+  if (part.warns() != io::never)
+    warnings_.emplace(std::pair(part.warns(), &part), std::prev(to.end()));
+}
+
+/// Out of sources_ or held_sources_; returns the one behind it.
+HomeQueue::Sources::iterator HomeQueue::move_source(Sources::iterator source, Sources& to) {
+  expiries_.erase({source->expires(), &*source});
+  warnings_.erase({source->warns(), &*source});
+  const auto next = std::next(source);
+  to.splice(to.end(), source->is_held ? held_sources_ : sources_, source);
+  return next;
+}
+
+HomeQueue::Sources::iterator HomeQueue::remove_source(Sources& from, Sources::iterator source) {
+  unlent_ -= source->remaining();
+  expiries_.erase({source->expires(), &*source});
+  warnings_.erase({source->warns(), &*source});
+  return from.erase(source);
 }
 
 void HomeQueue::give_back(Returned&& returned, const Now& now) {
   if (returned.is_doubtful) return doubtful_.push_back(std::move(returned));
-  const io::Instant until = expires(*returned.mailing, now);
-  if (returned.due <= now.instant) {
-    ready_expires_ = std::min(ready_expires_, until);
-    ready_.push_front(std::move(returned));
-    return;
+  if (const auto told = being_told_.find({returned.mailing.get(), returned.item.number});
+      told != being_told_.end()) {
+    returned.item.was_told = true;
+    returned.is_held_in_doubt = told->second.is_held_in_doubt;
+    returned.due = told->second.retry_at;
+    returned.why = std::move(told->second.why);
+    being_told_.erase(told);
   }
-  returned.due = std::min(returned.due, until);
+  if (returned.due <= now.instant) return place(std::move(returned), true, now);
+  returned.due = std::min(returned.due, expires(*returned.mailing, now));
+  if (const io::Instant warned = warns(*returned.mailing, now);
+      !returned.item.was_told && warned < returned.due)
+    returned.retry_at = std::exchange(returned.due, warned);
   deferred_.push_back(std::move(returned));
   std::push_heap(deferred_.begin(), deferred_.end(), Later{});
+}
+
+/// One whose time has come.
+void HomeQueue::place(Returned&& returned, bool in_front, const Now& now) {
+  ready_expires_ = std::min(ready_expires_, expires(*returned.mailing, now));
+  const auto orders = orders_.find(returned.mailing->campaign->info().uid);
+  std::list<Returned>* list = &ready_;
+  if (orders != orders_.end()) {
+    if (contains(orders->second.cancelled, returned.item.number))
+      list = &cancelled_;
+    else if (contains(orders->second.held, returned.item.number))
+      list = &held_;
+  }
+  if (!returned.item.was_told && list != &cancelled_) {
+    const io::Instant warned = warns(*returned.mailing, now);
+    if (warned <= now.instant) {
+      returned.retry_at = now.instant;
+      list = &delayed_;
+    } else {
+      ready_warns_ = std::min(ready_warns_, warned);
+    }
+  }
+  list->insert(in_front ? list->begin() : list->end(), std::move(returned));
 }
 
 /// Setbacks count for those whose time had come.
 void HomeQueue::collect_due(const Now& now) {
   while (!deferred_.empty() && deferred_.front().due <= now.instant) {
     std::pop_heap(deferred_.begin(), deferred_.end(), Later{});
-    ready_.push_back(std::move(deferred_.back()));
+    Returned returned = std::move(deferred_.back());
     deferred_.pop_back();
-    ready_.back().item.setbacks = setbacks_;
-    ready_expires_ = std::min(ready_expires_, expires(*ready_.back().mailing, now));
+    if (returned.retry_at > now.instant) {
+      delayed_.push_back(std::move(returned));
+      continue;
+    }
+    returned.item.setbacks = setbacks_;
+    place(std::move(returned), false, now);
   }
+}
+
+/// O(what waits here): an operator's word.
+void HomeQueue::steer(const MailingPtr& mailing, Orders&& orders, const std::vector<Range>& due,
+                      bool is_release, const Now& now) {
+  const uint64_t uid = mailing->campaign->info().uid;
+  const bool holds_more = !orders.is_empty();
+  Sources of_mailing;
+  for (Sources* list : {&sources_, &held_sources_})
+    for (auto at = list->begin(); at != list->end();)
+      at = &at->mailing() == mailing.get() ? move_source(at, of_mailing) : std::next(at);
+  for (const Source& source : of_mailing) {
+    unlent_ -= source.remaining();
+    place(source, orders);
+  }
+  if (orders.is_empty())
+    orders_.erase(uid);
+  else
+    orders_[uid] = std::move(orders);
+  for (std::list<Returned>* list : {&ready_, &held_}) {
+    std::list<Returned> concerned;
+    for (auto at = list->begin(); at != list->end();) {
+      const auto next = std::next(at);
+      if (at->mailing == mailing) concerned.splice(concerned.end(), *list, at);
+      at = next;
+    }
+    for (Returned& returned : concerned) place(std::move(returned), false, now);
+  }
+  make_due(*mailing, due, is_release, now);
+  is_recall_due_ |= holds_more;
+}
+
+/// Those that wait for their time, and of whom it is not left to them.
+void HomeQueue::make_due(const Mailing& mailing, const std::vector<Range>& due, bool is_release,
+                         const Now& now) {
+  const auto orders = orders_.find(mailing.campaign->info().uid);
+  for (Returned& returned : deferred_) {
+    if (returned.mailing.get() != &mailing) continue;
+    const uint32_t number = returned.item.number;
+    const bool is_cancelled = orders != orders_.end() && contains(orders->second.cancelled, number);
+    const bool is_due = contains(due, number) && returned.is_held_in_doubt == is_release;
+    if (is_cancelled || is_due) returned.due = now.instant, returned.retry_at = {};
+  }
+  std::make_heap(deferred_.begin(), deferred_.end(), Later{});
+  if (!due.empty() && !is_release) backed_off_until_ = now.instant;
 }
 
 uint32_t HomeQueue::open() const {
@@ -136,10 +260,13 @@ void HomeQueue::back_off(bool opened, const Now& now) {
 
 void HomeQueue::serve(const Now& now, Outside& outside) {
   collect_due(now);
+  if (std::exchange(is_recall_due_, false)) outside.recall();
   settle_doubtful(outside);
+  end_cancelled(outside);
   note_setback(outside);
   tell(outside);
   expire(now, outside);
+  tell_delays(now, outside);
   const bool is_backed_off = now.instant < backed_off_until_;
   if (!is_backed_off) end_exhausted(outside);
   const bool is_known = board_.list() && now.instant < board_.list()->good_until;
@@ -155,10 +282,10 @@ void HomeQueue::serve(const Now& now, Outside& outside) {
 
 void HomeQueue::settle_doubtful(Outside& outside) {
   if (doubtful_.empty()) return;
+  const bool is_held = in_doubt_ == InDoubtPolicy::hold;
   end_if(
       doubtful_, [](const Returned&) { return true; },
-      in_doubt_ == InDoubtPolicy::hold ? spool::OutcomeKind::intent : spool::OutcomeKind::in_doubt,
-      outside);
+      {.kind = is_held ? spool::OutcomeKind::intent : spool::OutcomeKind::in_doubt}, outside);
 }
 
 void HomeQueue::note_setback(Outside& outside) {
@@ -178,20 +305,17 @@ void HomeQueue::tell(Outside& outside) {
 }
 
 void HomeQueue::expire(const Now& now, Outside& outside) {
-  while (!expiries_.empty() && expiries_.begin()->first.first <= now.instant) {
-    expired_.splice(expired_.end(), sources_, expiries_.begin()->second);
-    expiries_.erase(expiries_.begin());
-  }
-  while (!expired_.empty() && ending_ < endings_max) {
-    if (auto batch = next_of(expired_, UINT32_MAX))
-      end(std::move(batch), {.kind = spool::OutcomeKind::expired, .why = last_}, outside);
-  }
+  while (!expiries_.empty() && expiries_.begin()->first.first <= now.instant)
+    move_source(expiries_.begin()->second, expired_);
+  end_sources(expired_, {.kind = spool::OutcomeKind::expired, .why = last_}, outside);
   if (now.instant < ready_expires_) return;
   const auto is_over = [&](const Returned& r) { return expires(*r.mailing, now) <= now.instant; };
-  if (!end_if(ready_, is_over, spool::OutcomeKind::expired, outside)) return;
+  const Ending ending{.kind = spool::OutcomeKind::expired};
+  if (!end_if(ready_, is_over, ending, outside) || !end_if(held_, is_over, ending, outside)) return;
   ready_expires_ = io::never;
-  for (const Returned& r : ready_)
-    ready_expires_ = std::min(ready_expires_, expires(*r.mailing, now));
+  for (const std::list<Returned>* list : {&ready_, &held_})
+    for (const Returned& r : *list)
+      ready_expires_ = std::min(ready_expires_, expires(*r.mailing, now));
 }
 
 /// Those that waited for as many setbacks as they may. Looked for once after each setback.
@@ -203,20 +327,13 @@ void HomeQueue::end_exhausted(Outside& outside) {
     fold(item);
     return item.refusals >= max;
   };
-  for (auto source = sources_.begin(); source != sources_.end();) {
-    const auto next = std::next(source);
-    if (setbacks_ - source->setbacks() >= static_cast<int64_t>(max)) {
-      expiries_.erase({source->expires(), &*source});
-      exhausted_.splice(exhausted_.end(), sources_, source);
-    }
-    source = next;
-  }
-  while (!exhausted_.empty() && ending_ < endings_max) {
-    if (auto batch = next_of(exhausted_, UINT32_MAX))
-      end(std::move(batch), {.kind = spool::OutcomeKind::failed, .why = last_}, outside);
-  }
-  is_exhaustion_due_ =
-      !end_if(ready_, is_over, spool::OutcomeKind::failed, outside) || !exhausted_.empty();
+  for (auto source = sources_.begin(); source != sources_.end();)
+    source = setbacks_ - source->setbacks() >= static_cast<int64_t>(max)
+                 ? move_source(source, exhausted_)
+                 : std::next(source);
+  const Ending ending{.kind = spool::OutcomeKind::failed, .why = last_};
+  end_sources(exhausted_, ending, outside);
+  is_exhaustion_due_ = !end_if(ready_, is_over, ending, outside) || !exhausted_.empty();
 }
 
 /// DNS says for sure that nobody is to be reached.
@@ -233,24 +350,56 @@ void HomeQueue::end(std::unique_ptr<Batch> batch, const Ending& ending, Outside&
   outside.end(std::move(batch), ending);
 }
 
+void HomeQueue::end_cancelled(Outside& outside) {
+  end_sources(cancelled_sources_, {.kind = spool::OutcomeKind::cancelled}, outside);
+  const auto all = [](const Returned&) { return true; };
+  if (!cancelled_.empty())
+    end_if(cancelled_, all, {.kind = spool::OutcomeKind::cancelled}, outside);
+}
+
+/// Once for each recipient, at its time, whatever it waits for.
+void HomeQueue::tell_delays(const Now& now, Outside& outside) {
+  while (!warnings_.empty() && warnings_.begin()->first.first <= now.instant)
+    move_source(warnings_.begin()->second, delayed_sources_);
+  if (now.instant >= ready_warns_) {
+    ready_warns_ = io::never;
+    for (std::list<Returned>* list : {&ready_, &held_}) {
+      std::list<Returned> all;
+      all.swap(*list);
+      for (Returned& returned : all) place(std::move(returned), false, now);
+    }
+  }
+  const Ending ending{.why = last_, .is_delay = true, .until = backed_off_until_};
+  end_sources(delayed_sources_, ending, outside);
+  const auto all = [](const Returned&) { return true; };
+  if (!delayed_.empty()) end_if(delayed_, all, ending, outside);
+}
+
+void HomeQueue::end_sources(Sources& sources, const Ending& ending, Outside& outside) {
+  while (!sources.empty() && ending_ < endings_max)
+    if (auto batch = next_of(sources, UINT32_MAX)) end(std::move(batch), ending, outside);
+}
+
 /// Those of one block together. False: some are left, for want of a free place with the ender.
-bool HomeQueue::end_if(std::list<Returned>& list, auto&& is_over, spool::OutcomeKind kind,
-                       Outside& outside) {
+bool HomeQueue::end_if(std::list<Returned>& list, auto&& is_over, Ending ending, Outside& outside) {
   for (auto at = list.begin(); at != list.end();) {
     if (!is_over(*at)) {
       ++at;
       continue;
     }
     if (ending_ >= endings_max) return false;
-    const SetbackPtr why = at->why ? at->why : last_;
+    ending.why = at->why ? at->why : last_;
+    if (ending.is_delay) ending.until = at->retry_at;
     auto batch = std::make_unique<Batch>(
         Batch{at->mailing, at->mailing->campaign->block_of(at->item.number), {}});
-    while (at != list.end() && is_over(*at) && (at->why ? at->why : last_) == why &&
+    while (at != list.end() && is_over(*at) && (at->why ? at->why : last_) == ending.why &&
            batch_takes(*batch, *at)) {
       batch->items.push_back(at->item);
+      if (ending.is_delay)
+        being_told_.emplace(std::pair(at->mailing.get(), at->item.number), std::move(*at));
       at = list.erase(at);
     }
-    end(finished(std::move(batch)), {.kind = kind, .why = why}, outside);
+    end(finished(std::move(batch)), ending, outside);
   }
   return true;
 }
@@ -350,8 +499,7 @@ std::unique_ptr<Batch> HomeQueue::next_of(Sources& sources, uint32_t items_max) 
     sources.splice(sources.end(), sources, source);
     return finished(std::move(batch));
   }
-  expiries_.erase({source->expires(), &*source});
-  sources.erase(source);
+  remove_source(sources, source);
   return nullptr;
 }
 
@@ -375,7 +523,8 @@ io::Instant HomeQueue::next(io::Instant now) const {
   };
   if (!deferred_.empty()) at(deferred_.front().due);
   if (!expiries_.empty()) at(expiries_.begin()->first.first);
-  if (!ready_.empty()) at(ready_expires_);
+  if (!warnings_.empty()) at(warnings_.begin()->first.first);
+  if (!ready_.empty() || !held_.empty()) at(std::min(ready_expires_, ready_warns_));
   if (!has_work()) return next;
   at(backed_off_until_);
   at(rate_.next(now));

@@ -4,6 +4,7 @@
 #include <list>
 #include <map>
 #include <memory>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -19,8 +20,9 @@ namespace sluice::engine::queue {
 /// wait on. `intent`: told only; they are held.
 struct Ending {
   spool::OutcomeKind kind = spool::OutcomeKind::deferred;
-  SetbackPtr why;       // may be null
-  io::Instant until{};  // deferred: when the queue is tried again
+  SetbackPtr why;         // may be null
+  bool is_delay = false;  // deferred: their senders are told that they wait for long
+  io::Instant until{};    // deferred: when they are tried again
 };
 
 /// A route's queue at its home shard: who is next, who waits until when, how many sessions, which
@@ -49,6 +51,8 @@ class HomeQueue {
     virtual void end(std::unique_ptr<Batch> batch, const Ending& ending) = 0;
     /// hosts_found() follows.
     virtual void find_hosts() = 0;
+    /// All shards are to give back what no session has taken.
+    virtual void recall() = 0;
     /// A restart should know: the recipients from `first` on waited for so many setbacks.
     virtual void note_wait(const Mailing& mailing, uint32_t first, uint16_t setbacks,
                            io::Instant until) = 0;
@@ -59,9 +63,12 @@ class HomeQueue {
 
   HomeQueue(const Route& route, unsigned shards, InDoubtPolicy in_doubt);
 
-  void add(MailingPtr mailing, std::vector<Range> ranges, const Waited& waited, const Now& now);
+  void add(MailingPtr mailing, std::vector<Range> ranges, const Waited& waited, Orders&& orders,
+           const Now& now);
   void give_back(Returned&& returned, const Now& now);
   void want(unsigned shard) { ++shards_[shard].hungry; }
+  void steer(const MailingPtr& mailing, Orders&& orders, const std::vector<Range>& due,
+             bool is_release, const Now& now);
   void session_news(const SessionNews& news, const Now& now);
   void hosts_found(dns::HostListPtr list, const Now& now);
   void ended() { --ending_; }
@@ -73,7 +80,10 @@ class HomeQueue {
 
   const Route& route() const { return route_; }
   /// Recipients that wait here: not lent, no fate.
-  uint64_t waiting() const { return unlent_ + ready_.size() + deferred_.size() + doubtful_.size(); }
+  uint64_t waiting() const {
+    return unlent_ + ready_.size() + deferred_.size() + doubtful_.size() + held_.size() +
+           cancelled_.size() + delayed_.size();
+  }
 
  private:
   struct PerShard {
@@ -88,6 +98,7 @@ class HomeQueue {
   using Sources = std::list<Source>;
 
   io::Instant expires(const Mailing& mailing, const Now& now) const;
+  io::Instant warns(const Mailing& mailing, const Now& now) const;
   bool has_work() const { return !sources_.empty() || !ready_.empty(); }
   uint32_t open() const;
   uint32_t share(unsigned shard) const;
@@ -100,8 +111,18 @@ class HomeQueue {
   void end_exhausted(Outside& outside);
   void end_all(Outside& outside);
   void settle_doubtful(Outside& outside);
+  void end_cancelled(Outside& outside);
+  void tell_delays(const Now& now, Outside& outside);
+  void end_sources(Sources& sources, const Ending& ending, Outside& outside);
+  void place(const Source& whole, const Orders& orders);
+  void add_part(const Source& whole, std::vector<Range>&& ranges, Sources& to);
+  Sources::iterator move_source(Sources::iterator source, Sources& to);
+  Sources::iterator remove_source(Sources& from, Sources::iterator source);
+  void place(Returned&& returned, bool in_front, const Now& now);
+  void make_due(const Mailing& mailing, const std::vector<Range>& due, bool is_release,
+                const Now& now);
   void end(std::unique_ptr<Batch> batch, const Ending& ending, Outside& outside);
-  bool end_if(std::list<Returned>& list, auto&& is_over, spool::OutcomeKind kind, Outside& outside);
+  bool end_if(std::list<Returned>& list, auto&& is_over, Ending ending, Outside& outside);
   void issue_permits(const Now& now, Outside& outside, bool is_closed);
   void lend(const Now& now, Outside& outside);
   uint32_t batch_items_max() const;
@@ -117,14 +138,21 @@ class HomeQueue {
   HostBoard board_;
   RateLimit rate_;
   Sources sources_;  // in turn, a batch each
-  std::map<std::pair<io::Instant, const Source*>, Sources::iterator> expiries_;  // of sources_
-  Sources expired_, exhausted_;                                                  // on their way out
-  uint64_t unlent_ = 0;                                                          // of all these
-  std::vector<Returned> deferred_;  // heap, earliest first
-  std::list<Returned> doubtful_;
-  std::list<Returned> ready_;              // their time has come
-  io::Instant ready_expires_ = io::never;  // the earliest of ready_
+  std::map<std::pair<io::Instant, const Source*>, Sources::iterator> expiries_,
+      warnings_;  // of sources_ and held_sources_
+  Sources held_sources_;
+  Sources expired_, exhausted_, cancelled_sources_;  // on their way out
+  Sources delayed_sources_;                          // their senders are to be told
+  uint64_t unlent_ = 0;                              // of all these
+  std::vector<Returned> deferred_;                   // heap, earliest first
+  std::list<Returned> doubtful_, held_, cancelled_, delayed_;
+  std::map<std::pair<const Mailing*, uint32_t>, Returned> being_told_;  // as they were
+  std::list<Returned> ready_;                                           // their time has come
+  io::Instant ready_expires_ = io::never;  // the earliest of ready_ and held_
+  io::Instant ready_warns_ = io::never;    // likewise
   std::vector<PerShard> shards_;
+  std::unordered_map<uint64_t, Orders> orders_;  // by the campaign's uid
+  bool is_recall_due_ = false;
   uint32_t allowed_ = 1;
   io::Instant no_growth_until_{};  // the host refused a session while others were open
   int32_t setbacks_ = 0;           // so far

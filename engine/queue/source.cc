@@ -2,17 +2,31 @@
 
 #include <algorithm>
 
-#include "io/check.h"
-
 namespace sluice::engine::queue {
 
-Source::Source(MailingPtr mailing, std::vector<Range> ranges, int32_t setbacks, io::Instant expires)
+Source::Source(MailingPtr mailing, std::vector<Range> ranges, int32_t setbacks, io::Instant expires,
+               io::Instant warns)
     : mailing_(std::move(mailing)),
       ranges_(std::move(ranges)),
+      first_(ranges_.front().first),
       setbacks_(setbacks),
-      expires_(expires) {
-  CHECK(!ranges_.empty());
+      expires_(expires),
+      warns_(warns) {
   for (const Range range : ranges_) remaining_ += range.count;
+}
+
+Source::Source(const Source& whole, std::vector<Range> ranges)
+    : Source(whole.mailing_, std::move(ranges), whole.setbacks_, whole.expires_, whole.warns_) {
+  first_ = whole.first_;
+}
+
+std::vector<Range> Source::rest() const {
+  std::vector<Range> rest(ranges_.begin() + static_cast<ptrdiff_t>(range_), ranges_.end());
+  if (rest.empty()) return rest;
+  rest.front().first += offset_;
+  rest.front().count -= offset_;
+  if (rest.front().count == 0) rest.erase(rest.begin());
+  return rest;
 }
 
 std::unique_ptr<Batch> Source::next(uint32_t items_max) {

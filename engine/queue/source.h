@@ -13,15 +13,24 @@ namespace sluice::engine::queue {
 class Source {
  public:
   /// `setbacks`: of the queue when its recipients began to wait; they know of none after it.
-  Source(MailingPtr mailing, std::vector<Range> ranges, int32_t setbacks, io::Instant expires);
+  /// `warns`: when the sender is to be told that they still wait.
+  Source(MailingPtr mailing, std::vector<Range> ranges, int32_t setbacks, io::Instant expires,
+         io::Instant warns);
+  /// A part of `whole`: the recipients of `ranges`.
+  Source(const Source& whole, std::vector<Range> ranges);
+  Source(const Source&) = delete;
 
   const Mailing& mailing() const { return *mailing_; }
   int32_t setbacks() const { return setbacks_; }
   io::Instant expires() const { return expires_; }
+  io::Instant warns() const { return warns_; }
+  bool is_held = false;  // the queue's: in its list of those that are
   /// Recipients the cursor has not passed; those that have a fate already among them.
   uint32_t remaining() const { return remaining_; }
   /// The first recipient of its ranges: names it in the journal (spool/FORMAT.md section 5.2).
-  uint32_t first() const { return ranges_.front().first; }
+  uint32_t first() const { return first_; }
+  /// Those that remaining() counts.
+  std::vector<Range> rest() const;
 
   /// At most `items_max` recipients of one block that wait: no fate, not deferred by an earlier
   /// run. nullptr at the end.
@@ -30,8 +39,9 @@ class Source {
  private:
   MailingPtr mailing_;
   std::vector<Range> ranges_;
+  uint32_t first_;
   int32_t setbacks_;
-  io::Instant expires_;
+  io::Instant expires_, warns_;
   uint32_t remaining_ = 0;
   size_t range_ = 0;
   uint32_t offset_ = 0;  // within the range

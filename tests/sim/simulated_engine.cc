@@ -30,7 +30,11 @@ std::string SimulatedEngine::open(const engine::Config& config, bool until_empty
                                .journal_sequence = sequence,
                                .sessions_max = 1000,
                                .in_doubt = config.in_doubt,
-                               .dns = {.servers = config.dns_servers, .hostname = config.hostname}};
+                               .dns = {.servers = config.dns_servers, .hostname = config.hostname},
+                               .notices = {.spool = config.spool,
+                                           .hostname = config.hostname,
+                                           .postmaster = config.postmaster,
+                                           .notices = config.notices}};
     if (i == 0) setup.sealed = std::move(recovered.segments);
     cores_[i]->shard = std::make_unique<engine::Shard>(cores_[i]->loop, mesh_, setup);
     if (auto done = cores_[i]->shard->open(std::move(setup)); !done) return done.error();

@@ -55,6 +55,7 @@ class SimulatedEngine final : engine::Coordinator::Observer {
   void campaign_finished(const spool::CampaignInfo&, const spool::CampaignSummary&) override {}
   void campaign_refused(const std::string& message) override { refused_.push_back(message); }
   void spool_damaged(const std::string&) override {}
+  void rule_unreadable(const std::string&) override {}
   void storage_changed(const std::string&) override {}
 
   World& world_;

@@ -45,7 +45,7 @@ TEST(Config, an_empty_file_has_the_defaults_of_the_contract) {
   EXPECT_EQ(config.spool, "/var/spool/sluice");
   EXPECT_EQ(config.log, "/var/log/sluice");
   EXPECT_EQ(config.in_doubt, InDoubtPolicy::resend);
-  EXPECT_EQ(config.notices, "sender");
+  EXPECT_EQ(config.notices, Notices::sender);
   EXPECT_TRUE(config.listen.empty());
   const DestinationPolicy policy = config.destination("example.net");
   EXPECT_TRUE(policy.next_hops.empty());
@@ -152,7 +152,7 @@ key = "s2.pem"
   EXPECT_EQ(policy.retry.transfer_interval, 2min);
   EXPECT_EQ(policy.expire.warn, 0s);
   EXPECT_EQ(config.in_doubt, InDoubtPolicy::never);
-  EXPECT_EQ(config.notices, "log");
+  EXPECT_EQ(config.notices, Notices::log);
   ASSERT_EQ(config.listen.size(), 1u);
   EXPECT_THAT(config.listen[0].allow, ElementsAre("192.0.2.0/24"));
   EXPECT_FALSE(config.listen[0].etrn);

@@ -79,14 +79,25 @@ struct World final : HomeQueue::Outside {
     endings.emplace_back(std::move(batch), ending);
   }
   void find_hosts() override { ++finds; }
+  void recall() override { ++recalls; }
   void note_wait(const Mailing&, uint32_t first, uint16_t setbacks, io::Instant) override {
     waits[first] = setbacks;
   }
 
   HomeQueue::Now time() const { return {now, io::WallTime{} + now.time_since_epoch(), middle}; }
   void serve() { queue->serve(time(), *this); }
-  void add(MailingPtr m, std::vector<Range> ranges, const Waited& waited = {}) {
-    queue->add(std::move(m), std::move(ranges), waited, time());
+  void add(MailingPtr m, std::vector<Range> ranges, Orders orders = {}) {
+    queue->add(std::move(m), std::move(ranges), {}, std::move(orders), time());
+  }
+  void steer(const MailingPtr& m, Orders orders, const std::vector<Range>& due = {},
+             bool is_release = false) {
+    queue->steer(m, std::move(orders), due, is_release, time());
+  }
+  /// Lends all that may go.
+  void lend_all() {
+    news(0, 1, 1, 0, 1);
+    for (int i = 0; i < 100; ++i) queue->want(0);
+    serve();
   }
   void give_back(const MailingPtr& m, Item item, io::Instant due) {
     queue->give_back({.mailing = m, .item = item, .due = due}, time());
@@ -121,7 +132,7 @@ struct World final : HomeQueue::Outside {
   std::map<unsigned, HostPlan> plans;
   std::vector<std::pair<std::unique_ptr<Batch>, Ending>> endings;
   std::map<uint32_t, uint16_t> waits;
-  int finds = 0;
+  int finds = 0, recalls = 0;
 };
 
 TEST(HomeQueue, lends_every_recipient_of_its_ranges_once) {
@@ -444,6 +455,114 @@ TEST(HomeQueue, keeps_to_the_rate) {
   }
   EXPECT_GE(within_100_s, 990u);
   EXPECT_LE(within_100_s, 1010u) << "the first second's at once, then ten each";
+}
+
+TEST(HomeQueue, holds_what_it_is_told_to_and_lets_it_go_when_it_is_released) {
+  World world(1);
+  const MailingPtr m = mailing(100);
+  world.add(m, {{0, 50}}, {.held = {{10, 5}}});
+  world.give_back(m, {.number = 60}, world.now);
+  world.give_back(m, {.number = 70}, world.now + 60s);
+  world.steer(m, {.held = {{10, 5}, {40, 60}}});
+  world.serve();
+  EXPECT_EQ(world.recalls, 1);
+  world.lend_all();
+  world.give_back(m, {.number = 41}, world.now);  // was lent when it was held
+  world.now += 61s;
+  world.serve();
+  std::multiset<uint32_t> expected;
+  for (uint32_t n = 0; n < 40; ++n)
+    if (n < 10 || n >= 15) expected.insert(n);
+  EXPECT_EQ(world.numbers(), expected);
+  EXPECT_EQ(world.queue->waiting(), 5u + 10 + 3);
+  world.steer(m, {.held = {{10, 5}}}, {{40, 60}}, true);
+  world.lend_all();
+  for (uint32_t n = 40; n < 50; ++n) expected.insert(n);
+  for (const uint32_t n : {41u, 60u, 70u}) expected.insert(n);
+  EXPECT_EQ(world.numbers(), expected);
+  EXPECT_EQ(world.queue->waiting(), 5u);
+}
+
+TEST(HomeQueue, expires_what_is_held_as_everything_else) {
+  World world(1);
+  const MailingPtr m = mailing(100);
+  world.add(m, {{0, 10}}, {.held = {{0, 100}}});
+  world.give_back(m, {.number = 60}, world.now);
+  EXPECT_EQ(world.queue->next(world.now), world.now + 24h * 5);
+  world.now += 24h * 5;
+  world.serve();
+  size_t ended = 0;
+  for (const auto& [batch, ending] : world.endings) {
+    EXPECT_EQ(ending.kind, spool::OutcomeKind::expired);
+    ended += batch->items.size();
+  }
+  EXPECT_EQ(ended, 11u);
+}
+
+TEST(HomeQueue, cancelled_recipients_end_wherever_they_wait_even_when_the_host_is_down) {
+  World world(1);
+  const MailingPtr m = mailing(100), other = mailing(100);
+  world.add(m, {{0, 10}}, {.held = {{5, 5}}});
+  world.add(other, {{0, 10}});
+  world.give_back(m, {.number = 60}, world.now);
+  world.give_back(m, {.number = 70}, world.now + 1h);
+  world.give_back(m, {.number = 80}, io::never);
+  world.steer(m, {.cancelled = {{0, 100}}});
+  std::set<uint32_t> cancelled;
+  for (int round = 0; round < 5; ++round) {
+    world.serve();
+    for (auto& [batch, ending] : std::exchange(world.endings, {})) {
+      EXPECT_EQ(ending.kind, spool::OutcomeKind::cancelled);
+      EXPECT_EQ(batch->mailing, m);
+      for (const Item item : batch->items) EXPECT_TRUE(cancelled.insert(item.number).second);
+      world.queue->ended();
+    }
+  }
+  EXPECT_EQ(cancelled.size(), 13u);
+  EXPECT_EQ(world.queue->waiting(), 10u);
+}
+
+TEST(HomeQueue, a_retry_makes_the_deferred_due_and_ends_the_back_off) {
+  World world(1);
+  const MailingPtr m = mailing(100);
+  world.give_back(m, {.number = 60}, world.now + 1h);
+  world.give_back(m, {.number = 61}, world.now + 1h);
+  world.give_back(m, {.number = 5}, world.now);
+  world.news(0, 0, 0, 1, 0);
+  world.serve();  // tells of it with number 5, which stays away
+  world.steer(m, {}, {{60, 1}});
+  world.lend_all();
+  EXPECT_EQ(world.numbers(), (std::multiset<uint32_t>{60}));
+}
+
+TEST(HomeQueue, what_may_have_arrived_goes_again_only_when_it_is_released) {
+  World world(1);
+  const MailingPtr m = mailing(100);
+  world.queue->give_back(
+      {.mailing = m, .item = {.number = 60}, .is_held_in_doubt = true, .due = io::never},
+      world.time());
+  world.steer(m, {}, {{0, 100}});
+  world.lend_all();
+  EXPECT_TRUE(world.numbers().empty()) << "a retry is not enough";
+  world.steer(m, {}, {{0, 100}}, true);
+  world.lend_all();
+  EXPECT_EQ(world.numbers(), (std::multiset<uint32_t>{60}));
+}
+
+TEST(HomeQueue, settles_what_an_earlier_run_left_in_doubt_before_anything_else) {
+  for (const InDoubtPolicy policy : {InDoubtPolicy::hold, InDoubtPolicy::never}) {
+    World world(1);
+    world.queue.emplace(world.route, 1, policy);
+    world.queue->hosts_found(two_hosts(), world.time());
+    world.queue->give_back({.mailing = mailing(100), .item = {.number = 60}, .is_doubtful = true},
+                           world.time());
+    world.lend_all();
+    EXPECT_TRUE(world.numbers().empty());
+    ASSERT_EQ(world.endings.size(), 1u);
+    EXPECT_EQ(world.endings[0].second.kind, policy == InDoubtPolicy::hold
+                                                ? spool::OutcomeKind::intent
+                                                : spool::OutcomeKind::in_doubt);
+  }
 }
 
 }  // namespace

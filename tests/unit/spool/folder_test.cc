@@ -324,7 +324,7 @@ TEST_F(SpoolFolderTest, tells_a_submitter_how_much_room_it_wanted) {
       *proactor_, "big", {{"a.example", std::vector<std::string>(100, std::string(30'000, 'x'))}});
   ASSERT_FALSE(committed);
   EXPECT_EQ(committed.error().code, ErrorCode::no_space);
-  EXPECT_NE(committed.error().message.find("needs more than 2."), std::string::npos)
+  EXPECT_NE(committed.error().message.find("needs more than 1.9 MiB"), std::string::npos)
       << committed.error().message;
   EXPECT_TRUE(names("campaigns").empty());
 }
