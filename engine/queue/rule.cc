@@ -9,7 +9,9 @@
 #include <optional>
 #include <utility>
 
+#include "engine/config_section.h"
 #include "engine/intake/address.h"
+#include "engine/queue/range_set.h"
 #include "spool/campaign_name.h"
 
 namespace sluice::engine::queue {
@@ -164,13 +166,26 @@ std::vector<Range> ranges_given(const std::vector<Rule::Stretch>& stretches,
   return out;
 }
 
-/// Recipients whose destination the configuration holds.
+/// Recipients whose destination the configuration holds. O(1) where it holds none.
 std::vector<Range> held_by_configuration(const spool::Campaign& campaign, const Config& config) {
+  const ConfigKey* const hold = find_config_key("destination", "hold");
   std::vector<Range> out;
+  if (std::ranges::none_of(config.sections,
+                           [&](const auto& section) { return section->find(*hold) != nullptr; }))
+    return out;
   for (const spool::Group& group : campaign.groups())
     if (config.destination(group.name).hold != HoldPolicy::no)
       push(out, span({group.first, group.count}));
   return out;
+}
+
+/// Does `release` speak of everybody that `hold` speaks of? It then takes the hold back, for mail
+/// that comes later as well.
+bool takes_back(const Rule& release, const Rule& hold) {
+  if (release.action != Rule::Action::release || hold.action != Rule::Action::hold) return false;
+  return (release.campaign.empty() || release.campaign == hold.campaign) &&
+         (release.destination.empty() || release.destination == hold.destination) &&
+         (release.recipients.empty() || release.recipients == hold.recipients);
 }
 
 }  // namespace
@@ -204,53 +219,13 @@ std::vector<Range> ranges_of(const Rule& rule, const spool::Campaign& campaign) 
   return common(out, ranges_given(rule.recipients, campaign));
 }
 
-std::vector<Range> united(const std::vector<Range>& a, const std::vector<Range>& b) {
-  std::vector<Range> out;
-  auto i = a.begin(), j = b.begin();
-  while (i != a.end() || j != b.end()) {
-    const bool takes_a = j == b.end() || (i != a.end() && i->first <= j->first);
-    push(out, span(takes_a ? *i++ : *j++));
-  }
-  return out;
-}
-
-std::vector<Range> without(const std::vector<Range>& a, const std::vector<Range>& b) {
-  std::vector<Range> out;
-  auto cut = b.begin();
-  for (const Range range : a) {
-    Span rest = span(range);
-    while (cut != b.end() && span(*cut).end <= rest.begin) ++cut;
-    // The last one that cuts may reach into the next range.
-    for (auto c = cut; c != b.end() && c->first < rest.end; ++c) {
-      push(out, {rest.begin, c->first});
-      rest.begin = std::max(rest.begin, std::min(rest.end, span(*c).end));
-    }
-    push(out, rest);
-  }
-  return out;
-}
-
-std::vector<Range> common(const std::vector<Range>& a, const std::vector<Range>& b) {
-  std::vector<Range> out;
-  auto i = a.begin(), j = b.begin();
-  while (i != a.end() && j != b.end()) {
-    const Span x = span(*i), y = span(*j);
-    push(out, {std::max(x.begin, y.begin), std::min(x.end, y.end)});
-    x.end < y.end ? ++i : ++j;
-  }
-  return out;
-}
-
-uint64_t count_of(const std::vector<Range>& ranges) {
-  uint64_t count = 0;
-  for (const Range range : ranges) count += range.count;
-  return count;
-}
-
 Standing standing(const std::vector<Rule>& rules, const spool::Campaign& campaign,
                   const Config& config) {
   Standing out{.held = held_by_configuration(campaign, config)};
-  for (const Rule& rule : rules) {
+  for (auto at = rules.begin(); at != rules.end(); ++at) {
+    const Rule& rule = *at;
+    if (std::any_of(at, rules.end(), [&](const Rule& later) { return takes_back(later, rule); }))
+      continue;
     const std::vector<Range> meant = ranges_of(rule, campaign);
     switch (rule.action) {
       case Rule::Action::hold:    out.held = united(out.held, meant); break;

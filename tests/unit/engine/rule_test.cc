@@ -196,6 +196,21 @@ TEST(Rule, last_said_wins_but_what_was_cancelled_stays_so) {
   EXPECT_TRUE(is_same(now.retried, {{16, 5}}));
 }
 
+TEST(Rule, of_release_takes_back_a_hold_that_it_covers_for_later_mail_too) {
+  const Config config = *Config::parse("", "test");
+  const Rule hold{.action = Rule::Action::hold, .at = at(50), .destination = "b.example"};
+  Rule release{.action = Rule::Action::release, .at = at(60), .destination = "b.example"};
+  EXPECT_TRUE(is_same(standing({hold}, may, config).held, {{16, 16}}));
+  EXPECT_TRUE(standing({hold, release}, may, config).held.empty());
+  EXPECT_TRUE(is_same(standing({release, hold}, may, config).held, {{16, 16}}));
+  release.destination = "a.example";
+  EXPECT_TRUE(is_same(standing({hold, release}, may, config).held, {{16, 16}}));
+  release.destination.clear();
+  EXPECT_TRUE(standing({hold, release}, may, config).held.empty());
+  release.campaign = "june";
+  EXPECT_TRUE(is_same(standing({hold, release}, may, config).held, {{16, 16}}));
+}
+
 TEST_F(RangeAlgebra, of_rules_is_what_each_recipient_was_told_last) {
   SCOPED_TRACE(seed_);
   const auto config = Config::parse("[destination.\"*.example\"]\nhold = \"etrn\"\n", "test");
@@ -206,7 +221,7 @@ TEST_F(RangeAlgebra, of_rules_is_what_each_recipient_was_told_last) {
     Numbers held(recipients), cancelled(recipients), retried(recipients);
     std::fill(held.begin(), held.begin() + 48, true);
     for (unsigned left = random() % 8; left > 0; --left) {
-      Rule rule{.action = static_cast<Rule::Action>(random() % 4), .at = at(95 + random() % 10)};
+      Rule rule{.action = static_cast<Rule::Action>(random() % 4), .at = at(100 + random() % 10)};
       rule.destination = destinations[random() % std::size(destinations)];
       for (unsigned n = random() % 3; n > 0; --n) {
         const uint32_t first = random() % recipients;
