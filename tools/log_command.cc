@@ -5,6 +5,7 @@
 #include <sysexits.h>
 #include <time.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstring>
@@ -15,6 +16,7 @@
 #include "tools/command_line.h"
 #include "tools/log_files.h"
 #include "tools/log_filter.h"
+#include "tools/log_history.h"
 #include "tools/log_record.h"
 #include "tools/log_table.h"
 
@@ -99,11 +101,16 @@ class Answer {
 
 bool Answer::is_wanted(std::string_view line) const {
   if (filter_.may_match(line)) return true;
-  // A campaign's acceptance has no recipient, and begins the history of each.
-  return arguments_.history && line.find("\"event\":\"accepted\"") != std::string_view::npos;
+  // A campaign's acceptance has no recipient, and begins the history of each; a failed connection
+  // is told with some of those that wait.
+  return arguments_.history && (line.find("\"event\":\"accepted\"") != std::string_view::npos ||
+                                line.find("\"event\":\"deferred\"") != std::string_view::npos);
 }
 
 void Answer::look_at(std::string_view line) {
+  // What the disk had not got yet when the power went is read as zeros.
+  line.remove_prefix(std::min(line.find_first_not_of('\0'), line.size()));
+  line = line.substr(0, line.find_last_not_of('\0') + 1);
   // What was cut off by a full disk or a crash may have a whole line glued to it; within a line
   // these octets cannot be.
   if (const size_t glued = line.find(line_start, 1); glued != std::string_view::npos) {
@@ -117,6 +124,7 @@ void Answer::look_at(std::string_view line) {
   }
   const bool is_acceptance =
       arguments_.history && record_.event == "accepted" && record_.recipient.empty();
+  if (arguments_.history && LogHistory::is_setback(record_)) history_.add_setback(record_);
   if (!is_acceptance && !filter_.matches(record_)) return;
   if (arguments_.history) return history_.add(record_);
   if (arguments_.json) return print_json(line);
@@ -144,7 +152,7 @@ void Answer::print_json(std::string_view line) {
 }
 
 void Answer::finish() {
-  fmt::print("{}", history_.text());
+  if (arguments_.history) fmt::print("{}", history_.text(arguments_.question.recipient));
   if (lines_broken_ > 0)
     fmt::print(stderr, "sluice log: {} broken {} passed over\n", lines_broken_,
                lines_broken_ == 1 ? "line was" : "lines were");
