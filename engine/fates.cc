@@ -82,6 +82,7 @@ void Fates::record(const Route& route, Held& held, Item item, const queue::Decis
   gather_behind(
       ticket, {.route = &route,
                .mailing = &mailing,
+               .uid = mailing.campaign->info().uid,
                .item = item,
                // What is held in doubt is stored as what it is: not known to have come to anything.
                .kind = decision.is_held ? spool::OutcomeKind::intent : decision.kind,
@@ -103,7 +104,7 @@ void Fates::record_delay(const Route& route, Held& held, Item item, io::Instant 
   log_->append(entry);
   item.was_told = true;
   gather_behind(ticket, {.route = &route,
-                         .mailing = &mailing,
+                         .uid = mailing.campaign->info().uid,
                          .item = item,
                          .kind = spool::OutcomeKind::deferred,
                          .is_note = true,
@@ -119,6 +120,7 @@ void Fates::record_unreadable(const Route& route, const Mailing& mailing, Item i
   log_->append(entry);
   gather({.route = &route,
           .mailing = &mailing,
+          .uid = mailing.campaign->info().uid,
           .item = item,
           .kind = spool::OutcomeKind::failed,
           .unreadable = true});
@@ -132,7 +134,7 @@ void Fates::tell_waiting(const Route& route, const Mailing& mailing, Item item, 
   entry.expires = mailing.accepted_at() + mailing.lifetime(route.policy);
   log_->append(entry);
   gather({.route = &route,
-          .mailing = &mailing,
+          .uid = mailing.campaign->info().uid,
           .item = item,
           .kind = spool::OutcomeKind::deferred,
           .is_note = true,
@@ -149,7 +151,7 @@ void Fates::tell_held(const Route& route, const Mailing& mailing, Item item,
 
 void Fates::intend(const Mailing& mailing, Item item, Intender& intender,
                    smtp::TransactionNumber transaction) {
-  gather({.mailing = &mailing,
+  gather({.uid = mailing.campaign->info().uid,
           .item = item,
           .kind = spool::OutcomeKind::intent,
           .is_note = true,
@@ -166,7 +168,7 @@ void Fates::forget(Intender& intender) {
 
 void Fates::note_wait(const Mailing& mailing, uint32_t first, uint16_t setbacks,
                       io::Instant until) {
-  gather({.mailing = &mailing,
+  gather({.uid = mailing.campaign->info().uid,
           .item = {.number = first, .attempts = setbacks},
           .kind = spool::OutcomeKind::waited,
           .is_note = true,
@@ -196,7 +198,7 @@ void Fates::turn_ended(uint32_t sessions) {
 /// Only now does the journal get them: it commits when it wants to.
 void Fates::log_flushed() {
   for (const Recorded& recorded : committing_)
-    journal_->append({.campaign = recorded.mailing->campaign->info().uid,
+    journal_->append({.campaign = recorded.uid,
                       .recipient = recorded.item.number,
                       .attempt = recorded.item.attempts,
                       .kind = recorded.kind,

@@ -95,7 +95,8 @@ class Fates final : spool::Journal::Listener,
  private:
   struct Recorded {
     const Route* route = nullptr;
-    const Mailing* mailing = nullptr;
+    const Mailing* mailing = nullptr;  // null for notes, which may outlive it
+    uint64_t uid = 0;
     Item item;  // attempts made so far
     spool::OutcomeKind kind = spool::OutcomeKind::deferred;
     bool unreadable = false;
