@@ -10,10 +10,10 @@ import sys
 import tempfile
 import time
 
+from _knot import Knot, free_port
+
 here = pathlib.Path(__file__).resolve().parent
 build = pathlib.Path(os.environ.get("SLUICE", here.parent.parent / "build" / "sluice")).resolve().parent
-knotd = subprocess.run([here.parent.parent / "tools" / "knot_tools.sh"], check=True, capture_output=True,
-                       text=True).stdout.strip() + "/knotd"
 
 BIG = range(10, 74)
 ZONE = """$ORIGIN cases.test.
@@ -84,71 +84,6 @@ EXPECTED = {
     "big.cases.test": ", ".join(f"{i} mx{i}.big.cases.test 192.0.2.{i}:25" for i in BIG) + " (good for 45s)",
     "[192.0.2.7]": "0 [192.0.2.7] 192.0.2.7:25 (good for 86400s)",
 }
-
-
-def free_port():
-    """A port that is free for UDP and TCP, on 127.0.0.1 and ::1."""
-    while True:
-        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
-            tcp.bind(("127.0.0.1", 0))
-            port = tcp.getsockname()[1]
-            try:
-                udp.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                pass
-
-
-class Knot:
-    def __init__(self, folder, zones):
-        self.folder = pathlib.Path(folder)
-        self.port = free_port()
-        addresses = [f"127.0.0.1@{self.port}"]
-        with socket.socket(socket.AF_INET6) as probe:
-            try:
-                probe.bind(("::1", 0))
-                addresses.append(f"::1@{self.port}")
-            except OSError:
-                pass  # a machine without IPv6
-        self.has_ipv6 = len(addresses) == 2
-        text = (f"server:\n  rundir: {folder}\n  listen: [ {', '.join(addresses)} ]\n  udp-workers: 1\n  tcp-workers: 1\n"
-                f"log:\n - target: {folder}/log\n   any: info\n"
-                f"database:\n  storage: {folder}/db\n"
-                f"template:\n - id: default\n   storage: {folder}\n   zonefile-sync: -1\n   journal-content: none\n"
-                "zone:\n")
-        for name, content in zones.items():
-            (self.folder / f"{name}.zone").write_text(content)
-            text += f" - domain: {name}\n   file: {name}.zone\n"
-        (self.folder / "knot.conf").write_text(text)
-        self.process = subprocess.Popen([knotd, "-c", self.folder / "knot.conf"], stdout=subprocess.DEVNULL,
-                                        stderr=subprocess.DEVNULL)
-        for _ in range(200):
-            if self.process.poll() is not None:
-                sys.exit("knotd ended: " + self.log())
-            if "server started" in self.log() and "zone file parsed" in self.log() or self.is_serving():
-                return
-            time.sleep(0.05)
-        sys.exit("knotd does not serve: " + self.log())
-
-    def log(self):
-        path = self.folder / "log"
-        return path.read_text() if path.exists() else ""
-
-    def is_serving(self):
-        """Does it answer SOA of cases.test?"""
-        question = b"\0\1\1\0\0\1\0\0\0\0\0\0\5cases\4test\0\0\6\0\1"
-        with socket.socket(type=socket.SOCK_DGRAM) as udp:
-            udp.settimeout(0.2)
-            udp.connect(("127.0.0.1", self.port))
-            try:
-                udp.send(question)
-                return udp.recv(512)[3] & 15 == 0
-            except OSError:
-                return False
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait(10)
 
 
 def find(servers, domains, *options):
