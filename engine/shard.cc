@@ -186,14 +186,16 @@ void Shard::storage_changed(const std::string& message) {
 
 void Shard::stop(bool now) {
   stopping_ = true;
+  grace_is_over_ |= now;
   fates_.hurry();
   for (auto& [route, outlet] : outlets_) outlet->stop();
   sessions_.for_each([&](Session& session) { now ? session.abort("stopping") : session.finish(); });
 }
 
 void Shard::check_stopped() {
-  if (!stopping_ || stopped_ || sessions_.size() > 0 || !fates_.is_idle() || !ender_.is_idle())
-    return;
+  if (!stopping_ || stopped_ || sessions_.size() > 0 || !ender_.is_idle()) return;
+  // A disk that refuses is not waited for beyond it: what is not stored is tried again.
+  if (!fates_.is_idle() && !grace_is_over_) return;
   if (std::ranges::any_of(outlets_, [](const auto& o) { return o.second->is_reading(); })) return;
   stopped_ = true;
   post(0, Stopped{index_});

@@ -120,7 +120,7 @@ class Shard final : io::TurnEnd, Fates::Owner, Ender::Owner {
   std::vector<Session*> graves_;
   std::deque<Session*> buffer_waiters_;
   std::string scratch_;
-  bool stopping_ = false, stopped_ = false;
+  bool stopping_ = false, stopped_ = false, grace_is_over_ = false;
 };
 
 }  // namespace sluice::engine
