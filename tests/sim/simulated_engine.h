@@ -35,6 +35,7 @@ class SimulatedEngine final : engine::Coordinator::Observer {
 
   /// Recipients whose fates it holds for durable, of the campaigns accepted().
   uint64_t fates_told() const { return coordinator_ ? coordinator_->totals().fates() : 0; }
+  const engine::Totals& totals() const { return coordinator_->totals(); }
   const std::vector<uint64_t>& accepted() const { return accepted_; }
   const std::vector<std::string>& refused() const { return refused_; }
 

@@ -124,6 +124,11 @@ void Network::set_reach(const io::SocketAddress& address, Reach reach) {
   reach_[address.text()] = reach;
 }
 
+uint64_t Network::connects(const io::SocketAddress& address) const {
+  const auto found = connects_.find(address.text());
+  return found == connects_.end() ? 0 : found->second;
+}
+
 void Network::cut(const io::SocketAddress& address) { cut_[address.text()]; }
 
 void Network::heal(const io::SocketAddress& address) {
@@ -214,6 +219,7 @@ void Network::connect(SimulatedProactor& proactor, uint64_t id, io::Connect& op)
     op.socket = add(proactor, {.datagrams = datagrams_.open(proactor, op)});
     return proactor.complete(id, 0);
   }
+  ++connects_[op.remote.text()];
 
   const io::Duration round_trip =
       is_loopback(op.remote)

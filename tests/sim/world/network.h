@@ -36,6 +36,8 @@ class Network {
   /// Resets the connections to `address` there are.
   void break_connections(const io::SocketAddress& address);
   io::Duration latency_max = std::chrono::milliseconds(20);
+  /// Connections that were asked for, made or not.
+  uint64_t connects(const io::SocketAddress& address) const;
   Datagrams& datagrams() { return datagrams_; }
 
   /// A place in the stream that a socket sends; tells whether the application at the other end was
@@ -98,6 +100,7 @@ class Network {
   std::map<Key, Entry> sockets_;
   std::multimap<std::string, std::shared_ptr<Listener>> listeners_;
   std::map<std::string, Reach> reach_;
+  std::map<std::string, uint64_t> connects_;
   std::map<std::string, std::vector<std::function<void()>>> cut_;  // with what waits for heal()
   int32_t next_socket_ = 0;
   uint16_t next_port_ = 20000;

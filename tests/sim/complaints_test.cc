@@ -1,0 +1,216 @@
+// What users of other systems complain of, each with the world in which it would show here.
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "tests/sim/scenario.h"
+
+namespace sluice::sim {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+double in_seconds(io::Duration duration) { return std::chrono::duration<double>(duration).count(); }
+
+std::vector<std::string> many(size_t count, std::string_view domain) {
+  std::vector<std::string> recipients;
+  for (size_t i = 0; i < count; ++i) recipients.push_back(fmt::format("r{}@{}", i, domain));
+  return recipients;
+}
+
+MailServer::Script answering(Phase phase, Answer answer) {
+  return [phase, answer](Phase now, std::string_view) { return now == phase ? answer : Answer{}; };
+}
+
+// --- Mail past its maximum age stays for days ---
+
+struct Expiring {
+  const char* waits_for;
+  const char* toml;
+  void (*prepare)(Scenario& scenario, MailServer& server);
+};
+
+constexpr Expiring expiring[] = {
+    {"its own next attempt", "[destination.\"*\".retry]\nschedule = [\"7h\"]\n",
+     [](Scenario&, MailServer& server) {
+       server.script = answering(Phase::rcpt, {.reply = "451 4.3.0 later"});
+     }},
+    {"the destination's next attempt", "[destination.\"*\".retry]\nschedule = [\"7h\"]\n",
+     [](Scenario& scenario, MailServer&) {
+       scenario.world.network().set_reach(Scenario::address("192.0.2.1"), Reach::refused);
+     }},
+    {"a name server", "[destination.\"*\".retry]\nschedule = [\"7h\"]\n",
+     [](Scenario& scenario, MailServer&) {
+       scenario.names.script = [](std::string_view, std::string_view) {
+         return NameServer::Conduct{.action = NameServer::Action::silent};
+       };
+     }},
+    {"the rate", "[destination.\"*\"]\nrate = \"2/d\"\n",
+     [](Scenario&, MailServer& server) {
+       server.script = answering(Phase::rcpt, {.reply = "451 4.3.0 later"});
+     }},
+};
+
+TEST(Complaints, mail_expires_at_its_time_whatever_it_waits_for) {
+  for (const Expiring& row : expiring) {
+    SCOPED_TRACE(row.waits_for);
+    Scenario scenario(
+        fmt::format("{}[destination.\"*\".expire]\nnormal = \"48h\"\n"
+                    "urgent = \"12h\"\nnon_urgent = \"72h\"\n",
+                    row.toml));
+    row.prepare(scenario, scenario.add_host("a.test", "192.0.2.1"));
+    scenario.hand_off({.id = "n", .recipients = many(300, "a.test")});
+    scenario.hand_off(
+        {.id = "u", .recipients = many(3, "a.test"), .priority = engine::Priority::urgent});
+    scenario.hand_off(
+        {.id = "l", .recipients = many(3, "a.test"), .priority = engine::Priority::non_urgent});
+    const double began_s = in_seconds(scenario.age());
+    scenario.start();
+    EXPECT_TRUE(scenario.run_until_done(hours(100)));
+    std::map<std::string, size_t> expired;
+    for (const LogLine& line : scenario.log()) {
+      if (line.event != "expired") continue;
+      const std::string campaign = line.campaign;
+      ++expired[campaign];
+      const double age_h = (line.time_s - began_s) / 3600;
+      ASSERT_NEAR(age_h, campaign == "n" ? 48 : campaign == "u" ? 12 : 72, 0.001) << line.recipient;
+    }
+    EXPECT_EQ(expired, (std::map<std::string, size_t>{{"n", 300}, {"u", 3}, {"l", 3}}));
+  }
+}
+
+// --- All of a failed cohort comes back together ---
+
+/// The moments spread over most of [least, most], and no twentieth of it has three times its part.
+void expect_spread(std::vector<double> moments, double least, double most) {
+  ASSERT_GE(moments.size(), 200u);
+  std::ranges::sort(moments);
+  const double width = most - least;
+  EXPECT_GE(moments.front(), least - 1);
+  EXPECT_LE(moments.front(), least + width / 10);
+  EXPECT_GE(moments.back(), most - width / 10);
+  EXPECT_LE(moments.back(), most + 1);
+  for (unsigned i = 0; i < 20; ++i) {
+    const double from = least + width * i / 20, to = from + width / 20;
+    const auto within = std::ranges::count_if(
+        moments, [&](double moment) { return moment >= from && moment < to; });
+    EXPECT_LT(static_cast<size_t>(within), 3 * moments.size() / 20);
+  }
+}
+
+TEST(Complaints, recipients_that_failed_together_do_not_come_back_together) {
+  Scenario scenario("[destination.\"*\".retry]\nfirst = \"4h\"\n");
+  MailServer& server = scenario.add_host("a.test", "192.0.2.1");
+  server.script = answering(Phase::rcpt, {.reply = "451 4.3.0 later"});
+  scenario.hand_off({.id = "m", .recipients = many(500, "a.test")});
+  const double began_s = in_seconds(scenario.age());
+  scenario.start();
+  scenario.run_for(hours(1));
+  server.script = nullptr;
+  EXPECT_TRUE(scenario.run_until_done(hours(5)));
+  std::vector<double> moments;
+  for (const LogLine& line : scenario.log())
+    if (line.event == "delivered") moments.push_back(line.time_s - began_s);
+  EXPECT_EQ(moments.size(), 500u);
+  expect_spread(moments, 4 * 3600 * 0.8, 4 * 3600 * 1.2);
+}
+
+TEST(Complaints, destinations_that_failed_together_do_not_come_back_together) {
+  Scenario scenario("[destination.\"*\".retry]\nfirst = \"4h\"\n");
+  MailServer& server = scenario.add_host("mx.test", "192.0.2.1");
+  scenario.world.network().set_reach(Scenario::address("192.0.2.1"), Reach::unreachable);
+  Mail mail{.id = "m", .recipients = {}};
+  for (unsigned i = 0; i < 300; ++i) {
+    scenario.names.add(fmt::format("d{}.test", i), "MX", "10 mx.test.");
+    mail.recipients.push_back(fmt::format("r@d{}.test", i));
+  }
+  scenario.hand_off(mail);
+  const double began_s = in_seconds(scenario.age());
+  scenario.start();
+  scenario.run_for(hours(1));
+  scenario.world.network().set_reach(Scenario::address("192.0.2.1"), Reach::normal);
+  EXPECT_TRUE(scenario.run_until_done(hours(5)));
+  EXPECT_EQ(server.deliveries().size(), 300u);
+  std::vector<double> moments;
+  for (const LogLine& line : scenario.log())
+    if (line.event == "delivered") moments.push_back(line.time_s - began_s);
+  expect_spread(moments, 4 * 3600 * 0.8, 4 * 3600 * 1.2);
+}
+
+// --- A dead domain's DNS stalls all ---
+
+TEST(Complaints, a_domain_without_dns_delays_nobody_else) {
+  Scenario scenario;
+  MailServer& server = scenario.add_host("mx.test", "192.0.2.1");
+  scenario.names.script = [](std::string_view name, std::string_view) {
+    const bool is_dead = name.starts_with("dead");
+    return NameServer::Conduct{.action = is_dead ? NameServer::Action::silent
+                                                 : NameServer::Action::answer};
+  };
+  Mail mail{.id = "m", .recipients = {}};
+  for (unsigned i = 0; i < 50; ++i) mail.recipients.push_back(fmt::format("r@dead{}.test", i));
+  for (unsigned i = 0; i < 50; ++i) {
+    scenario.names.add(fmt::format("live{}.test", i), "MX", "10 mx.test.");
+    mail.recipients.push_back(fmt::format("r@live{}.test", i));
+  }
+  scenario.hand_off(mail);
+  scenario.start();
+  scenario.run_for(seconds(1));
+  EXPECT_EQ(server.deliveries().size(), 50u);
+  // Nor does it delay what comes while it is being asked.
+  scenario.hand_off({.id = "later", .recipients = {"s@live0.test"}});
+  scenario.run_for(seconds(1));
+  EXPECT_EQ(server.deliveries().size(), 51u);
+  scenario.run_for(minutes(1));
+  const auto lines = scenario.log("r@dead7.test");
+  ASSERT_EQ(lines.size(), 1u);
+  EXPECT_EQ(lines[0].event, "deferred");
+  EXPECT_EQ(lines[0].phase, "dns");
+}
+
+// --- Black holes hold up the healthy ---
+
+/// Seconds until 900 healthy destinations of five recipients have their mail, beside others.
+double seconds_to_deliver(unsigned black_holes) {
+  Scenario scenario;
+  constexpr unsigned hosts = 9, healthy = 900;
+  std::vector<MailServer*> servers;
+  for (unsigned h = 0; h < hosts; ++h)
+    servers.push_back(
+        &scenario.add_host(fmt::format("mx{}.test", h), fmt::format("192.0.2.{}", h + 1)));
+  Mail mail{.id = "m", .recipients = {}};
+  for (unsigned i = 0; i < black_holes; ++i) {
+    const std::string ip = fmt::format("198.51.100.{}", i + 1);
+    scenario.names.add(fmt::format("hole{}.test", i), "A", ip);
+    scenario.world.network().set_reach(Scenario::address(ip), Reach::black_hole);
+    for (const auto& r : many(5, fmt::format("hole{}.test", i))) mail.recipients.push_back(r);
+  }
+  for (unsigned i = 0; i < healthy; ++i) {
+    const std::string domain = fmt::format("d{}.test", i);
+    scenario.names.add(domain, "MX", fmt::format("10 mx{}.test.", i % hosts));
+    for (const auto& r : many(5, domain)) mail.recipients.push_back(r);
+  }
+  scenario.hand_off(mail);
+  const double began_s = in_seconds(scenario.age());
+  scenario.start();
+  EXPECT_TRUE(
+      scenario.run_until([&] { return scenario.totals().delivered == 5 * healthy; }, minutes(1)));
+  return in_seconds(scenario.age()) - began_s;
+}
+
+TEST(Complaints, healthy_destinations_are_as_fast_beside_100_black_holes) {
+  const double without_s = seconds_to_deliver(0), with_s = seconds_to_deliver(100);
+  EXPECT_LT(with_s, 1.2 * without_s + 0.05) << without_s << " s without";
+}
+
+}  // namespace
+}  // namespace sluice::sim

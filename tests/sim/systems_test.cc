@@ -1,0 +1,288 @@
+// What each system that Sluice started from does, and was told to do better:
+//
+//   EmfGateway          a deadline for every phase, failover, phases told apart in the log
+//   SunMessagingServer  a record for each attempt, and how the reason changed between them
+//   DeliveryFaq         a backlog that its next hop kept waiting
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "tests/sim/scenario.h"
+
+namespace sluice::sim {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+/// What a clock at the machine shows at most beyond a deadline: the way of a few packets and a tick
+/// of the engine's timers.
+constexpr double clock_error_s = 0.05;
+
+double in_seconds(io::Duration duration) { return std::chrono::duration<double>(duration).count(); }
+
+using Lines = std::vector<std::string>;
+
+Lines brief(const std::vector<LogLine>& log) {
+  Lines lines;
+  for (const LogLine& line : log) lines.push_back(line.brief());
+  return lines;
+}
+
+// --- EMF mail gateway ---
+
+struct Deadline {
+  const char* phase;  // as configuration and log call it
+  seconds by_default;
+  /// Makes `server` at `address` go silent in that phase.
+  void (*silence)(World& world, MailServer& server, const io::SocketAddress& address);
+  bool before_mail = false;  // nothing of the message was said: the next host gets it
+};
+
+template <Phase phase>
+void stall_at(World&, MailServer& server, const io::SocketAddress&) {
+  server.script = [](Phase now, std::string_view) {
+    return Answer{.action = now == phase ? Answer::Action::stall : Answer::Action::reply};
+  };
+}
+
+void swallow_connects(World& world, MailServer&, const io::SocketAddress& address) {
+  world.network().set_reach(address, Reach::black_hole);
+}
+
+void cut_in_content(World& world, MailServer& server, const io::SocketAddress& address) {
+  server.script = [&world, address](Phase now, std::string_view) {
+    if (now == Phase::block) world.network().cut(address);
+    return Answer{};
+  };
+}
+
+/// RFC 5321 section 4.5.3.2, and what the contract says where it is silent.
+constexpr Deadline deadlines[] = {
+    {"connect", seconds(30), swallow_connects, true},
+    {"greeting", minutes(5), stall_at<Phase::greeting>, true},
+    {"ehlo", minutes(5), stall_at<Phase::ehlo>, true},
+    {"mail", minutes(5), stall_at<Phase::mail>},
+    {"rcpt", minutes(5), stall_at<Phase::rcpt>},
+    {"data", minutes(2), stall_at<Phase::data>},
+    {"block", minutes(3), cut_in_content},
+    {"final_dot", minutes(10), stall_at<Phase::final_dot>},
+};
+
+/// More than any network holds.
+constexpr size_t long_message_bytes = 400'000;
+
+void expect_deadline(const Deadline& deadline, seconds configured, std::string_view toml) {
+  SCOPED_TRACE(fmt::format("{} {} s", deadline.phase, configured.count()));
+  Scenario scenario(toml);
+  MailServer& server = scenario.add_host("mx.a.test", "192.0.2.1");
+  scenario.names.add("a.test", "MX", "10 mx.a.test.");
+  deadline.silence(scenario.world, server, Scenario::address("192.0.2.1"));
+  scenario.hand_off({.id = "m", .recipients = {"r@a.test"}, .bytes = long_message_bytes});
+  const double began_s = in_seconds(scenario.age());
+  scenario.start();
+  scenario.run_for(configured + seconds(5));
+  const auto lines = scenario.log("r@a.test");
+  ASSERT_EQ(lines.size(), 1u);
+  const LogLine& line = lines[0];
+  EXPECT_EQ(line.brief(), fmt::format("{} 1 {}: timed out after {} s",
+                                      line.phase == "final_dot" ? "in_doubt" : "deferred",
+                                      deadline.phase, configured.count()));
+  EXPECT_EQ(line.phase, deadline.phase);
+  EXPECT_EQ(line.host, "mx.a.test");
+  EXPECT_EQ(line.remote, "192.0.2.1:25");
+  const double took_s = line.time_s - began_s;
+  EXPECT_GE(took_s, in_seconds(configured));
+  EXPECT_LE(took_s, in_seconds(configured) + clock_error_s);
+  const double phase_s = line.phases_s.at(deadline.phase);
+  EXPECT_GE(phase_s, in_seconds(configured));
+  EXPECT_LE(phase_s, in_seconds(configured) + clock_error_s);
+}
+
+TEST(EmfGateway, gives_every_phase_its_own_deadline_to_the_second_and_says_which_it_was) {
+  for (const Deadline& deadline : deadlines) expect_deadline(deadline, deadline.by_default, "");
+}
+
+TEST(EmfGateway, keeps_the_deadline_that_a_destination_sets_for_a_phase) {
+  for (const Deadline& deadline : deadlines)
+    expect_deadline(deadline, seconds(7),
+                    fmt::format("[destination.\"*\".timeout]\n{0} = \"900s\"\n"
+                                "[destination.\"a.test\".timeout]\n{0} = \"7s\"\n",
+                                deadline.phase));
+}
+
+TEST(EmfGateway, takes_a_greeting_after_4_min_59_s_and_not_one_after_5_min_1_s) {
+  for (const seconds delay : {seconds(299), seconds(301)}) {
+    SCOPED_TRACE(delay.count());
+    Scenario scenario;
+    MailServer& server = scenario.add_host("a.test", "192.0.2.1");
+    server.script = [delay](Phase phase, std::string_view) {
+      return Answer{.delay = phase == Phase::greeting ? delay : seconds(0)};
+    };
+    scenario.hand_off({.id = "m", .recipients = {"r@a.test"}});
+    scenario.start();
+    scenario.run_for(delay + seconds(1));
+    const bool is_in_time = delay < minutes(5);
+    EXPECT_EQ(server.deliveries().size(), is_in_time ? 1u : 0u);
+    EXPECT_EQ(brief(scenario.log("r@a.test")),
+              is_in_time ? Lines{"delivered 1 250 2.0.0 taken"}
+                         : Lines{"deferred 1 greeting: timed out after 300 s"});
+  }
+}
+
+TEST(EmfGateway, tells_a_connection_that_never_opened_from_a_greeting_that_never_came) {
+  Scenario scenario;
+  scenario.add_host("closed.test", "192.0.2.1");
+  scenario.add_host("hole.test", "192.0.2.2");
+  scenario.add_host("silent.test", "192.0.2.3").script = [](Phase, std::string_view) {
+    return Answer{.action = Answer::Action::stall};
+  };
+  scenario.add_host("hasty.test", "192.0.2.4").script = [](Phase, std::string_view) {
+    return Answer{.action = Answer::Action::drop};
+  };
+  scenario.world.network().set_reach(Scenario::address("192.0.2.1"), Reach::refused);
+  scenario.world.network().set_reach(Scenario::address("192.0.2.2"), Reach::black_hole);
+  scenario.hand_off(
+      {.id = "m", .recipients = {"r@closed.test", "r@hole.test", "r@silent.test", "r@hasty.test"}});
+  scenario.start();
+  scenario.run_for(minutes(5) + seconds(1));
+  const auto first = [&](const char* recipient) { return scenario.log(recipient).at(0); };
+  EXPECT_EQ(first("r@closed.test").phase, "connect");
+  EXPECT_EQ(first("r@closed.test").reason, "connect: connection refused");
+  EXPECT_EQ(first("r@hole.test").phase, "connect");
+  EXPECT_EQ(first("r@hole.test").reason, "connect: timed out after 30 s");
+  EXPECT_EQ(first("r@silent.test").phase, "greeting");
+  EXPECT_EQ(first("r@silent.test").reason, "greeting: timed out after 300 s");
+  EXPECT_EQ(first("r@hasty.test").phase, "greeting");
+  EXPECT_EQ(first("r@hasty.test").reason, "greeting: connection closed by peer");
+}
+
+/// A host that takes no session, in each way: the next one gets the message in the same attempt.
+TEST(EmfGateway, goes_on_to_the_next_mx_within_the_attempt) {
+  struct Failing {
+    const char* how;
+    Reach reach;
+    Answer greeting;
+    seconds after;
+  };
+  using Action = Answer::Action;
+  const Failing ways[] = {
+      {"refused", Reach::refused, {}, seconds(0)},
+      {"no route", Reach::unreachable, {}, seconds(0)},
+      {"no answer", Reach::black_hole, {}, seconds(30)},
+      {"554", Reach::normal, {.reply = "554 5.3.2 not here"}, seconds(0)},
+      {"421", Reach::normal, {.reply = "421 4.3.2 not now"}, seconds(0)},
+      {"hangs up", Reach::normal, {.action = Action::drop}, seconds(0)},
+      {"says nothing", Reach::normal, {.action = Action::stall}, minutes(5)},
+      {"garbage", Reach::normal, {.action = Action::garbage}, seconds(0)},
+  };
+  for (const Failing& way : ways) {
+    SCOPED_TRACE(way.how);
+    Scenario scenario;
+    MailServer& first = scenario.add_host("mx1.a.test", "192.0.2.1");
+    MailServer& second = scenario.add_host("mx2.a.test", "192.0.2.2");
+    scenario.names.add("a.test", "MX", "20 mx2.a.test.");
+    scenario.names.add("a.test", "MX", "10 mx1.a.test.");
+    scenario.world.network().set_reach(Scenario::address("192.0.2.1"), way.reach);
+    first.script = [&way](Phase phase, std::string_view) {
+      return phase == Phase::greeting ? way.greeting : Answer{};
+    };
+    scenario.hand_off({.id = "m", .recipients = {"r@a.test"}});
+    const double began_s = in_seconds(scenario.age());
+    scenario.start();
+    EXPECT_TRUE(scenario.run_until_done(way.after + seconds(1)));
+    EXPECT_EQ(first.deliveries().size(), 0u);
+    EXPECT_EQ(second.deliveries().size(), 1u);
+    const auto lines = scenario.log("r@a.test");
+    ASSERT_EQ(brief(lines), Lines{"delivered 1 250 2.0.0 taken"});
+    EXPECT_EQ(lines[0].host, "mx2.a.test");
+    EXPECT_NEAR(lines[0].time_s - began_s, in_seconds(way.after), clock_error_s);
+  }
+}
+
+// --- Sun Java System Messaging Server ---
+
+TEST(SunMessagingServer, records_each_attempt_in_order_with_the_reason_it_had) {
+  Scenario scenario(
+      "[destination.\"*\".retry]\nschedule = [\"10m\", \"30m\", \"1h\"]\njitter = 0.0\n");
+  MailServer& server = scenario.add_host("mx.a.test", "192.0.2.1");
+  scenario.names.add("a.test", "MX", "10 mx.a.test.");
+  Network& network = scenario.world.network();
+  network.set_reach(Scenario::address("192.0.2.1"), Reach::unreachable);
+  scenario.hand_off({.id = "m", .recipients = {"r@a.test"}});
+  const double began_s = in_seconds(scenario.age());
+  scenario.start();
+  scenario.run_for(minutes(20));
+  network.set_reach(Scenario::address("192.0.2.1"), Reach::refused);
+  scenario.run_for(minutes(40));
+  network.set_reach(Scenario::address("192.0.2.1"), Reach::normal);
+  EXPECT_TRUE(scenario.run_until_done(hours(2)));
+
+  const auto lines = scenario.log("r@a.test");
+  ASSERT_EQ(brief(lines),
+            (Lines{"deferred 1 connect: no route to host", "deferred 2 connect: no route to host",
+                   "deferred 3 connect: connection refused", "delivered 4 250 2.0.0 taken"}));
+  const double minutes_after[] = {0, 10, 40, 100};
+  for (size_t i = 0; i < lines.size(); ++i) {
+    const LogLine& line = lines[i];
+    EXPECT_NEAR(line.time_s - began_s, minutes_after[i] * 60, clock_error_s);
+    EXPECT_EQ(line.id, lines[0].id);
+    EXPECT_EQ(line.host, "mx.a.test");
+    EXPECT_EQ(line.remote, "192.0.2.1:25");
+    if (i + 1 < lines.size()) {
+      EXPECT_NEAR(line.next_attempt_s - began_s, minutes_after[i + 1] * 60, clock_error_s);
+    }
+  }
+  EXPECT_EQ(lines[3].phase, "final_dot");
+  EXPECT_EQ(lines[3].code, 250);
+  EXPECT_EQ(lines[3].local.substr(0, 9), "10.0.0.1:");
+  EXPECT_EQ(lines[3].reason, "");
+  EXPECT_EQ(server.deliveries().size(), 1u);
+}
+
+std::vector<std::string> many(size_t count, std::string_view domain) {
+  std::vector<std::string> recipients;
+  for (size_t i = 0; i < count; ++i) recipients.push_back(fmt::format("r{}@{}", i, domain));
+  return recipients;
+}
+
+// --- The FAQ on SMTP delivery ---
+
+TEST(DeliveryFaq, drains_a_backlog_in_seconds_when_its_next_hop_is_back_after_15_minutes) {
+  constexpr size_t messages = 20'000;
+  constexpr unsigned sessions_max = 20;
+  Scenario scenario("[destination.\"*\"]\nnext_hop = [\"192.0.2.1:25\"]\n");
+  MailServer& relay = scenario.add_host("relay.test", "192.0.2.1");
+  const io::SocketAddress address = Scenario::address("192.0.2.1");
+  Network& network = scenario.world.network();
+  network.set_reach(address, Reach::black_hole);
+  scenario.hand_off({.id = "m", .recipients = many(messages, "a.test")});
+  scenario.start();
+  scenario.run_for(minutes(15));
+  EXPECT_LE(network.connects(address), 4u) << "one at a time asks whether it is back";
+  EXPECT_GE(network.connects(address), 2u);
+  network.set_reach(address, Reach::normal);
+  EXPECT_TRUE(scenario.run_until([&] { return relay.sessions() > 0; }, minutes(30)));
+  EXPECT_EQ(relay.sessions(), 1u) << "the first goes alone";
+  const io::Duration noticed = scenario.age();
+  EXPECT_TRUE(scenario.run_until_done(minutes(1)));
+  EXPECT_LT(in_seconds(scenario.age() - noticed), 10);
+
+  std::set<std::string> recipients;
+  for (const Delivery& delivery : relay.deliveries())
+    recipients.insert(delivery.recipients.begin(), delivery.recipients.end());
+  EXPECT_EQ(relay.deliveries().size(), messages);
+  EXPECT_EQ(recipients.size(), messages) << "none twice";
+  EXPECT_EQ(relay.sessions_most(), sessions_max);
+  EXPECT_TRUE(relay.violations().empty());
+}
+
+}  // namespace
+}  // namespace sluice::sim
