@@ -234,9 +234,9 @@ std::string LogHistory::text_of_destination(const std::string& address) const {
   const std::string_view domain = domain_of(address);
   const auto others = setbacks("", "~", domain, {});
   std::string out = log_line(terminal_text(address));
-  out += log_line(
-      "  The log has no line of this recipient. If it waits: sluice queue list "
-      "--recipient");
+  out += log_line(fmt::format(
+      "  The log has no line of this recipient. If it waits: sluice queue list --recipient {}",
+      terminal_text(address)));
   if (others.empty()) return out;
   out += log_line(fmt::format("  Failed connections to {} that others who wait there were told of:",
                               terminal_text(domain)));

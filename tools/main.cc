@@ -13,7 +13,9 @@
 
 #include "engine/nearest_name.h"
 #include "tools/check_command.h"
+#include "tools/explain_command.h"
 #include "tools/log_command.h"
+#include "tools/queue_command.h"
 #include "tools/send_command.h"
 #include "tools/serve_command.h"
 #include "tools/sink_command.h"
@@ -30,6 +32,8 @@ struct Command {
 constexpr Command commands[] = {
     {"send", send_command, "hand a newsletter to a spool, or deliver it right here"},
     {"serve", serve_command, "run the engine; with --until-empty, until the spool is empty"},
+    {"queue", queue_command, "see and steer what waits: hold, release, retry, cancel"},
+    {"explain", explain_command, "route, limits and the whole timeline of mail to an address"},
     {"log", log_command, "read the transaction log: what became of whom, when and why"},
     {"check", check_command, "check a configuration: every mistake in one go"},
     {"sink", sink_command, "a receiving test server, fast, with faults on demand"},

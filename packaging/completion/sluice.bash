@@ -4,7 +4,7 @@ _sluice() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]:-} words=''
   COMPREPLY=()
   if ((COMP_CWORD == 1)); then
-    mapfile -t COMPREPLY < <(compgen -W 'send serve log check sink --help --version' -- "$current")
+    mapfile -t COMPREPLY < <(compgen -W 'send serve queue explain log check sink --help --version' -- "$current")
     return
   fi
   case $previous in
@@ -31,11 +31,13 @@ _sluice() {
       return
       ;;
     --from | --campaign | --next-hop | --unsubscribe | --preview | --recipient | --id | --destination | --since | --until | \
-      --listen | --count | --delay | --fault | --extensions | --hostname | --threads) return ;;
+      --sender | --limit | --at | --listen | --count | --delay | --fault | --extensions | --hostname | --threads) return ;;
   esac
   case $command in
     send) words='--help --message --recipients --from --campaign --spool --deliver --next-hop --suppress --unsubscribe --notices --priority --skip-invalid --preview --dry-run --quiet --config --json' ;;
     serve) words='--help --until-empty --spool --next-hop --quiet --config' ;;
+    queue) words='summary list show hold release retry cancel --help --id --campaign --destination --recipient --sender --all --campaigns --limit --dry-run --spool --config --json' ;;
+    explain) words='--help --at --priority --next-hop --spool --config --json' ;;
     log) words='--help --recipient --id --campaign --destination --event --since --until --follow --json --history --log --spool --config' ;;
     check) words='--help --defaults --describe --json --config' ;;
     sink) words='--help --listen --count --save --delay --fault --extensions --hostname --threads --quiet --config --json' ;;

@@ -1,0 +1,162 @@
+#include "tools/explain_command.h"
+
+#include <fmt/format.h>
+#include <sysexits.h>
+
+#include <cstdio>
+#include <ctime>
+
+#include "engine/dns/host_finder.h"
+#include "engine/dns/resolv_conf.h"
+#include "engine/intake/address.h"
+#include "io/event_loop.h"
+#include "io/uring.h"
+#include "tools/command_line.h"
+#include "tools/explain/explanation.h"
+#include "tools/log_filter.h"
+#include "tools/terminal_text.h"
+
+namespace sluice::tools {
+
+namespace {
+
+constexpr const char* examples = R"(
+Says where mail to an address goes, by which hosts, under which limits and deadlines, when it would be tried if
+nobody answered, and when it would be given up; each with the line of the configuration that decided it. What
+already waits for the address is told too, why, and until when. Looks only; DNS is asked now.
+
+Examples:
+  sluice explain ann@example.net
+  sluice explain example.net --priority urgent      a domain will do
+  sluice explain ann@example.net --at '2026-11-22 05:27'
+  sluice explain ann@example.net --json | jq -r '.timeline[] | [.time, .event] | @tsv'
+
+Exit codes: 0 done, 64 usage, 69 io_uring is not to be had, 78 configuration.
+)";
+
+struct Arguments {
+  std::string address, config_path, spool, next_hop, at;
+  engine::Priority priority = engine::Priority::normal;
+  bool json = false;
+};
+
+void declare(CLI::App& app, Arguments& arguments) {
+  app.add_option("address", arguments.address, "Whom to write to; a domain will do")
+      ->type_name("ADDRESS")
+      ->required();
+  app.add_option("--at", arguments.at,
+                 "Accepted at this time (UTC: 2026-11-22, \"2026-11-22 05:27\"; or an age: 2h); "
+                 "default: now")
+      ->type_name("TIME");
+  app.add_option_function<std::string>(
+         "--priority",
+         [&arguments](const std::string& word) {
+           const auto priority = engine::parse_priority(word);
+           if (!priority)
+             throw CLI::ValidationError("--priority " + word, "it is urgent, normal or non-urgent");
+           arguments.priority = *priority;
+         },
+         "How long it may wait: the configuration's expire keys; default: normal")
+      ->type_name("urgent|normal|non-urgent");
+  app.add_option("--next-hop", arguments.next_hop,
+                 "As if delivered to this server, instead of what the configuration says")
+      ->type_name("HOST:PORT");
+  app.add_option("--spool", arguments.spool, "The spool's folder, instead of the configuration's")
+      ->type_name("DIR");
+  app.add_option("--config", arguments.config_path,
+                 "Configuration file; default: /etc/sluice/sluice.toml if it exists, else built-in "
+                 "defaults")
+      ->type_name("FILE");
+  app.add_flag("--json", arguments.json, "Print the result as JSON");
+}
+
+int complain(std::string_view message, int code) {
+  fmt::print(stderr, "sluice explain: {}\n", message);
+  return code;
+}
+
+/// As log_time() writes it.
+io::WallTime wall_time(const std::string& text) {
+  std::tm tm{};
+  int64_t us = 0;
+  std::sscanf(text.c_str(), "%d-%d-%dT%d:%d:%d.%ldZ", &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
+              &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &us);
+  tm.tm_year -= 1900, tm.tm_mon -= 1;
+  return io::WallTime(std::chrono::seconds(timegm(&tm)) + std::chrono::microseconds(us));
+}
+
+/// What is wrong with the address; "" when nothing is.
+std::string take_address(const std::string& text, Explanation& out) {
+  if (text.find('@') == text.npos) {
+    const auto good = engine::intake::normalise_domain(text, out.domain);
+    return good ? "" : fmt::format("'{}' is neither an address nor a domain", text);
+  }
+  const auto parts = engine::intake::normalise_address(text, out.address);
+  if (!parts) return fmt::format("'{}' is not an address: {}", text, parts.error());
+  out.domain = out.address.substr(parts->local_bytes + 1);
+  return "";
+}
+
+engine::dns::HostListPtr find_hosts(io::Proactor& proactor, const engine::Config& config,
+                                    const Explanation& explanation) {
+  io::EventLoop loop(proactor);
+  engine::dns::HostFinder::Options options{
+      .servers = config.dns_servers.empty() ? engine::dns::system_servers() : config.dns_servers,
+      .hostname = config.hostname};
+  for (const engine::ListenPolicy& listen : config.listen)
+    if (const auto own = io::SocketAddress::parse(listen.address))
+      options.own_addresses.push_back(*own);
+  engine::dns::HostFinder finder(loop, std::move(options));
+  engine::dns::HostListPtr found;
+  const engine::DestinationPolicy& policy = explanation.policy;
+  finder.find({.domain = policy.next_hops.empty() ? explanation.domain : "",
+               .next_hops = policy.next_hops,
+               .port = policy.port},
+              [&](engine::dns::HostListPtr list) { found = std::move(list); });
+  while (!found) loop.turn();
+  return found;
+}
+
+}  // namespace
+
+int explain_command(int argc, char** argv) {
+  CLI::App app("Says what would become of mail to an address, when, and why.", "sluice explain");
+  app.footer(examples);
+  Arguments arguments;
+  declare(app, arguments);
+  if (const auto code = parse_command_line(app, argc, argv)) return *code;
+  auto config = find_config(arguments.config_path);
+  if (!config) return EX_CONFIG;
+  use_spool(*config, arguments.spool);
+  if (!arguments.next_hop.empty())
+    if (const auto mistake = config->override_next_hop(arguments.next_hop))
+      return complain(fmt::format("--next-hop {}: {}", arguments.next_hop, *mistake), EX_USAGE);
+  auto ring = io::open_uring({.entries = 256, .sockets_max = 64, .receive_buffers = 64});
+  if (!ring) return complain(ring.error().message, EX_UNAVAILABLE);
+
+  Explanation out{.now = (*ring)->wall(), .priority = arguments.priority};
+  out.accepted_at = out.now;
+  if (!arguments.at.empty()) {
+    const auto at = log_time(arguments.at, out.now);
+    if (!at)
+      return complain(
+          fmt::format("--at {}: write 2026-11-22, \"2026-11-22 05:27\" or 2h", arguments.at),
+          EX_USAGE);
+    out.accepted_at = wall_time(*at);
+  }
+  if (const std::string mistake = take_address(arguments.address, out); !mistake.empty())
+    return complain(terminal_text(mistake), EX_USAGE);
+  out.policy = config->destination(out.domain);
+  out.lines = policy_table(*config, out.domain);
+  out.notices = config->notices;
+  out.hosts = find_hosts(**ring, *config, out);
+  out.events = timeline(out.policy, out.priority, out.accepted_at);
+  if (auto view = SpoolView::open(**ring, *config))
+    out.waiting = waiting_there(**view, out.address, out.domain);
+  else if (view.error().code != spool::ErrorCode::missing)
+    complain(view.error().message, 0);
+  fmt::print("{}", arguments.json ? out.json() : out.text());
+  return EX_OK;
+}
+
+}  // namespace sluice::tools

@@ -1,0 +1,145 @@
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/campaign_message.h"
+#include "engine/config.h"
+#include "engine/mail/template.h"
+#include "engine/queue/rule.h"
+#include "io/proactor.h"
+#include "spool/campaign.h"
+#include "spool/recovery.h"
+#include "tools/queue/routes.h"
+
+namespace sluice::tools {
+
+/// How a recipient without a fate waits. `deferred`: for another attempt, of its own or with others
+/// of its destination. `in_doubt`: whether it arrived is not known, and it is not sent again.
+/// `cancelled`: by a rule that the engine has not carried out yet.
+enum class WaitState : uint8_t { waiting, deferred, held, in_doubt, cancelled };
+std::string_view name(WaitState state);
+
+/// One recipient that waits.
+struct Waiting {
+  uint32_t number = 0;
+  WaitState state = WaitState::waiting;
+  uint32_t attempts = 0;
+  bool is_shared = false;  // attempts and next_attempt are of all that wait for its destination
+  std::optional<io::WallTime> next_attempt;  // not in the past while an engine runs; none: held
+};
+
+/// One campaign that is not finished.
+class WaitingMail {
+ public:
+  WaitingMail(std::shared_ptr<const spool::Campaign> campaign, engine::CampaignMessage message,
+              engine::mail::Template content, spool::Progress progress,
+              const std::vector<engine::queue::Rule>& rules, const engine::Config& config,
+              Routes& routes);
+
+  const spool::Campaign& campaign() const { return *campaign_; }
+  const engine::CampaignMessage& message() const { return message_; }
+  const engine::mail::Template& content() const { return content_; }
+  const spool::Progress& progress() const { return progress_; }
+  const engine::DestinationPolicy& policy(size_t group) const { return *groups_[group].policy; }
+  /// The group that holds `number`.
+  size_t group_of(uint32_t number) const;
+  io::WallTime expires(size_t group) const;
+
+  /// Visits recipients of `range` that have no fate, ascending.
+  template <class Visit>
+  void visit(engine::Range range, Visit&& visit) const;
+  /// nullopt when it has its fate.
+  std::optional<Waiting> find(uint32_t number) const;
+
+ private:
+  struct Group {
+    const engine::DestinationPolicy* policy = nullptr;
+    const spool::Deferral* waited = nullptr;  // what those wait for that were not tried alone
+  };
+  static bool contains(const std::vector<engine::Range>& ranges, size_t& at, uint32_t number);
+  Waiting describe(uint32_t number, size_t group, bool is_held, bool is_cancelled) const;
+
+  std::shared_ptr<const spool::Campaign> campaign_;
+  engine::CampaignMessage message_;
+  engine::mail::Template content_;
+  spool::Progress progress_;
+  engine::queue::Standing standing_;
+  std::vector<Group> groups_;
+};
+
+/// What waits in a spool, read as it lies on disk, beside an engine that may run; nothing is
+/// written. Memory: that of the journal (a bit a recipient, and what the recipients came to that
+/// were tried and wait), of the campaigns' messages and groups; none for recipients that wait for
+/// their first attempt or with others of their destination.
+class SpoolView {
+ public:
+  /// Blocking. `missing` when there is no spool.
+  static std::expected<std::unique_ptr<SpoolView>, spool::Error> open(io::Proactor& proactor,
+                                                                      const engine::Config& config);
+  ~SpoolView();
+
+  const std::vector<WaitingMail>& mails() const { return mails_; }  // by acceptance
+  const std::vector<engine::queue::Rule>& rules() const { return rules_; }
+  Routes& routes() { return routes_; }
+  io::Proactor& proactor() const { return proactor_; }
+  const engine::Config& config() const { return config_; }
+  io::WallTime now() const { return now_; }
+  /// The process that delivers from this spool; nullopt: none.
+  std::optional<int> engine_pid() const { return engine_pid_; }
+  /// What could not be read: one line each.
+  const std::vector<std::string>& problems() const { return problems_; }
+
+ private:
+  SpoolView(io::Proactor& proactor, const engine::Config& config);
+  std::expected<spool::Recovered, spool::Error> read_journal();
+  std::expected<void, spool::Error> read_rules();
+  std::expected<void, spool::Error> open_campaigns(spool::Recovered& recovered);
+  void add(std::shared_ptr<const spool::Campaign> campaign, spool::Recovered& recovered);
+  void look_for_engine();
+
+  io::Proactor& proactor_;
+  const engine::Config& config_;
+  const io::WallTime now_;
+  Routes routes_;
+  std::vector<engine::queue::Rule> rules_;
+  std::vector<WaitingMail> mails_;
+  std::vector<io::File> files_;
+  std::vector<std::string> problems_;
+  std::optional<int> engine_pid_;
+};
+
+/// Reads recipients of `range`, block by block; `visit(number, entry)`. Octets that cannot be read
+/// or are damaged are passed over; the result is the number of recipients in them.
+uint64_t visit_entries(io::Proactor& proactor, const spool::Campaign& campaign, engine::Range range,
+                       const std::function<void(uint32_t number, spool::Bytes entry)>& visit);
+
+template <class Visit>
+void WaitingMail::visit(engine::Range range, Visit&& visit) const {
+  const uint64_t end =
+      std::min<uint64_t>(uint64_t{range.first} + range.count, campaign_->recipients());
+  if (range.first >= end) return;
+  size_t group = group_of(range.first), held = 0, cancelled = 0;
+  const auto groups = campaign_->groups();
+  for (uint64_t at = range.first; at < end; ++at) {
+    const auto number = static_cast<uint32_t>(at);
+    const size_t word = number / 64;
+    if (number % 64 == 0 && word < progress_.fates.size() && progress_.fates[word] == UINT64_MAX) {
+      at += 63;
+      continue;
+    }
+    if (progress_.has_fate(number)) continue;
+    while (groups[group].first + uint64_t{groups[group].count} <= at) ++group;
+    const bool is_held = contains(standing_.held, held, number),
+               is_cancelled = contains(standing_.cancelled, cancelled, number);
+    visit(describe(number, group, is_held, is_cancelled), group);
+  }
+}
+
+}  // namespace sluice::tools
