@@ -129,8 +129,8 @@ TEST_F(SpoolFolderTest, announces_what_is_there_and_what_comes_each_once) {
 // delivered from.
 TEST_F(SpoolFolderTest, announces_nothing_whose_name_is_not_durable) {
   ASSERT_TRUE(hand_off(*ring_, "may", one_group));
-  auto s = open_spool();
   bool is_broken = true;
+  auto s = open_spool();
   proactor_->fault = [&](const io::Op& op) {
     return is_broken && op.kind == io::OpKind::sync_directory ? -EIO : 0;
   };
