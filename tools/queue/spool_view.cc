@@ -148,8 +148,9 @@ std::expected<std::unique_ptr<SpoolView>, spool::Error> SpoolView::open(
   if (!recovered) return std::unexpected(recovered.error());
   if (auto opened = view->open_campaigns(*recovered); !opened)
     return std::unexpected(opened.error());
-  std::ranges::stable_sort(
-      view->mails_, {}, [](const WaitingMail& mail) { return mail.campaign().info().accepted_at; });
+  std::ranges::sort(view->mails_, {}, [](const WaitingMail& mail) {
+    return std::pair(mail.campaign().info().accepted_at, mail.campaign().info().uid);
+  });
   view->look_for_engine();
   return view;
 }

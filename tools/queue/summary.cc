@@ -72,7 +72,9 @@ std::vector<Row> count(SpoolView& view, const Selection& selection, bool by_camp
         rows[row].take(recipient, view.now());
       });
   }
-  std::ranges::stable_sort(rows, std::ranges::greater(), &Row::all);
+  std::ranges::sort(rows, [](const Row& a, const Row& b) {
+    return a.all() != b.all() ? a.all() > b.all() : a.name < b.name;
+  });
   return rows;
 }
 
