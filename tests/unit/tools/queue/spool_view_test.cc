@@ -150,6 +150,15 @@ TEST_F(QueueTest, what_waits_with_others_is_shared_by_all_of_a_route) {
   EXPECT_EQ(states().at(2), "deferred 3s");
 }
 
+TEST_F(QueueTest, of_what_a_route_waited_for_the_most_attempts_count) {
+  hand_off("may", uid, {{"a.example", 2}, {"b.example", 2}});
+  const io::Duration later = std::chrono::hours(1);
+  write_journal(
+      {outcome(0, OutcomeKind::waited, 9, later), outcome(1, OutcomeKind::waited, 3, later),
+       outcome(2, OutcomeKind::waited, 3, later), outcome(3, OutcomeKind::waited, 9, later)});
+  for (const auto& [number, state] : states()) EXPECT_EQ(state, "deferred 9s") << number;
+}
+
 TEST_F(QueueTest, words_of_fates_are_passed_over_whole) {
   hand_off("may", uid, {{"a.example", 200}, {"b.example", 5}});
   std::vector<spool::Outcome> outcomes;
