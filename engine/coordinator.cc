@@ -142,21 +142,26 @@ void Coordinator::spread(const MailingPtr& mailing) {
   const auto instant = [&](io::WallTime time) {
     return now + std::max(io::Duration{}, time - shard_.loop().wall());
   };
-  const auto& waited = mailing->recovered.waited;
   for (const Span& span : spans) {
     AddSource& source = sources[span.route->number];
     source.route = span.route, source.mailing = mailing;
     source.ranges.push_back(span.range);
-    if (const auto it = waited.find(span.range.first); it != waited.end())
-      source.waited = {it->second.attempt, instant(it->second.next_attempt)};
   }
-  const queue::Standing standing = queue::standing(rules_, *mailing->campaign, config_);
-  for (const auto& [number, deferral] : mailing->recovered.deferred) {
+  const auto source_of = [&](uint32_t number) -> AddSource& {
     const auto after =
         std::ranges::upper_bound(spans, number, {}, [](const Span& s) { return s.range.first; });
     CHECK(after != spans.begin());
+    return sources[std::prev(after)->route->number];
+  };
+  for (const auto& [number, wait] : mailing->recovered.waited) {
+    Waited& waited = source_of(number).waited;
+    waited.setbacks = std::max(waited.setbacks, wait.attempt);
+    waited.until = std::max(waited.until, instant(wait.next_attempt));
+  }
+  const queue::Standing standing = queue::standing(rules_, *mailing->campaign, config_);
+  for (const auto& [number, deferral] : mailing->recovered.deferred) {
     const bool is_due = queue::contains(standing.retried, number);
-    sources[std::prev(after)->route->number].deferred.push_back(
+    source_of(number).deferred.push_back(
         {.mailing = mailing,
          .item = {.number = number,
                   .attempts = deferral.attempt,

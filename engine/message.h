@@ -108,7 +108,8 @@ struct GiveBack {
   std::vector<Returned> returned;
 };
 
-// Shard -> home: what became of sessions.
+// Shard -> home: what became of sessions. A Permit answers it when one was refused: no session is
+// opened until it comes.
 struct SessionNews {
   const Route* route = nullptr;
   unsigned shard = 0;

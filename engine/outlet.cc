@@ -16,6 +16,7 @@ constexpr uint32_t recipients_per_want = 128;  // about half a block of short en
 
 void Outlet::set_permit(uint32_t sessions, HostPlan&& plan) {
   permit_ = sessions;
+  awaits_permit_ = false;
   plan_ = std::move(plan);
   // What cannot be delivered here now may be delivered by another shard.
   if (permit_ == 0 && sessions_ == 0) give_back_all();
@@ -34,8 +35,9 @@ void Outlet::block_loaded(BlockLoad& block) {
   const auto load = std::ranges::find(loads_, &block, [](const Load& l) { return l.block.get(); });
   CHECK(load != loads_.end());
   const std::vector<Item>& items = block.batch().items;
-  if (stopping_ || block.result() == BlockLoad::Result::unreadable)
-    return give_back(*load, stopping_ ? io::Duration{} : read_retry_delay);
+  const bool is_wanted = !stopping_ && !load->is_recalled;
+  if (!is_wanted || block.result() == BlockLoad::Result::unreadable)
+    return give_back(*load, is_wanted ? read_retry_delay : io::Duration{});
   if (block.result() == BlockLoad::Result::ready) return wake_idle();
   for (const Item item : items)
     shard_.fates().record_unreadable(route_, *block.batch().mailing, item);
@@ -52,8 +54,10 @@ void Outlet::give_back(Load& load, io::Duration delay) {
 }
 
 void Outlet::give_back_all() {
-  for (Load& load : loads_)
+  for (Load& load : loads_) {
+    load.is_recalled = true;
     if (load.is_ready()) give_back(load, {});
+  }
   GiveBack back{.route = &route_, .returned = {}};
   for (const PutBack& p : put_back_)
     back.returned.push_back(
@@ -120,6 +124,7 @@ void Outlet::session_proven() {
 void Outlet::session_refused(SetbackPtr setback) {
   ++news_.refused;
   news_.setback = std::move(setback);
+  awaits_permit_ = true;
   shard_.mark(*this);
 }
 
@@ -156,6 +161,7 @@ void Outlet::turn_ended() {
 void Outlet::open_sessions_wanted() {
   const size_t waiting = untaken();
   wake_idle();
+  if (awaits_permit_) return;
   for (size_t n = untaken(); n > 0 && sessions_ < permit_ && idle_.empty(); --n) {
     Session* session = shard_.create_session(*this);
     if (session == nullptr) break;

@@ -26,7 +26,7 @@ class Outlet final : BlockLoad::Listener {
 
   void set_permit(uint32_t sessions, HostPlan&& plan);
   void grant(std::unique_ptr<Batch> batch);
-  /// What no session has taken.
+  /// What no session has taken; those whose block is being read follow when it is.
   void give_back_all();
 
   /// The hosts for a new session, in the order in which it is to try them.
@@ -67,6 +67,7 @@ class Outlet final : BlockLoad::Listener {
   struct Load {
     std::unique_ptr<BlockLoad> block;
     size_t next = 0;  // of its items
+    bool is_recalled = false;
     bool is_ready() const { return block->result() == BlockLoad::Result::ready; }
     bool is_reading() const { return block->result() == BlockLoad::Result::reading; }
     size_t untaken() const { return is_ready() ? block->batch().items.size() - next : 0; }
@@ -91,6 +92,7 @@ class Outlet final : BlockLoad::Listener {
   SessionNews news_;
   HostPlan plan_;
   uint32_t permit_ = 0, sessions_ = 0, open_ = 0, wants_ = 0;
+  bool awaits_permit_ = false;  // a session was refused: its home says how it goes on
   bool stopping_ = false;
 };
 

@@ -65,7 +65,7 @@ void Shard::handle(Message&& message) {
     void operator()(AddSource& m) {
       queue::HomeQueue& queue = shard.home(*m.route).queue;
       const queue::HomeQueue::Now now = shard.queue_now();
-      for (Returned& returned : m.deferred) queue.give_back(std::move(returned), now);
+      for (Returned& returned : m.deferred) queue.restore(std::move(returned), now);
       queue.add(std::move(m.mailing), std::move(m.ranges), m.waited, std::move(m.orders), now);
     }
     void operator()(Steer& m) {

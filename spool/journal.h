@@ -21,8 +21,8 @@ enum class OutcomeKind : uint8_t {
   waited = 7,    // not a fate, nor of one recipient: see Outcome
 };
 
-/// What an attempt came to, for one recipient of one campaign. `waited`: for a run of recipients
-/// that begins with this one, and of whom nothing else is known: `attempt` connections came to
+/// What an attempt came to, for one recipient of one campaign. `waited`: for a run of recipients,
+/// this one among them, of whom nothing else is known: `attempt` connections came to
 /// nothing while they waited.
 struct Outcome {
   uint64_t campaign = 0;  // uid

@@ -27,7 +27,7 @@ struct Progress {
   std::vector<uint64_t>
       fates;  // bit per recipient that has a fate; may be shorter than the campaign
   std::unordered_map<uint32_t, Deferral> deferred;
-  std::unordered_map<uint32_t, Deferral> waited;  // by the first of the recipients that did
+  std::unordered_map<uint32_t, Deferral> waited;  // by one of the recipients that did
   uint64_t delivered = 0, failed = 0, expired = 0, cancelled = 0, in_doubt = 0;
 
   uint64_t fates_known() const { return delivered + failed + expired + cancelled + in_doubt; }

@@ -47,7 +47,8 @@ io::Instant HomeQueue::warns(const Mailing& mailing, const Now& now) const {
 void HomeQueue::add(MailingPtr mailing, std::vector<Range> ranges, const Waited& waited,
                     Orders&& orders, const Now& now) {
   if (waited.setbacks > 0) {
-    refusals_ = fruitless_ = std::max<uint32_t>(refusals_, waited.setbacks);
+    refusals_ = std::max<uint32_t>(refusals_, waited.setbacks);
+    fruitless_ = std::max<uint32_t>(fruitless_, waited.setbacks);
     backed_off_until_ = std::max(backed_off_until_, waited.until);
   }
   if (ranges.empty()) return;
@@ -95,6 +96,15 @@ HomeQueue::Sources::iterator HomeQueue::remove_source(Sources& from, Sources::it
   return from.erase(source);
 }
 
+/// The connections that failed in a row are the queue's own count, too.
+void HomeQueue::restore(Returned&& returned, const Now& now) {
+  const uint32_t refusals = returned.item.refusals;
+  refusals_ = std::max(refusals_, refusals);
+  fruitless_ = std::max(fruitless_, refusals);
+  returned.item.setbacks = setbacks_;
+  give_back(std::move(returned), now);
+}
+
 void HomeQueue::give_back(Returned&& returned, const Now& now) {
   if (returned.is_doubtful) return doubtful_.push_back(std::move(returned));
   if (const auto told = being_told_.find({returned.mailing.get(), returned.item.number});
@@ -105,7 +115,10 @@ void HomeQueue::give_back(Returned&& returned, const Now& now) {
     returned.why = std::move(told->second.why);
     being_told_.erase(told);
   }
-  if (returned.due <= now.instant) return place(std::move(returned), true, now);
+  if (returned.due <= now.instant) {
+    if (now.instant < backed_off_until_) note_untried(returned);
+    return place(std::move(returned), true, now);
+  }
   returned.due = std::min(returned.due, expires(*returned.mailing, now));
   if (const io::Instant warned = warns(*returned.mailing, now);
       !returned.item.was_told && warned < returned.due)
@@ -211,6 +224,7 @@ void HomeQueue::session_news(const SessionNews& news, const Now& now) {
   if (news.opened > 0 && now.instant >= no_growth_until_)
     allowed_ = std::min<uint32_t>(route_.policy.sessions_max, std::max(allowed_, 2 * open()));
   if (news.refused == 0) return;
+  shards_[news.shard].awaits_permit = true;
   if (const uint32_t still_open = open(); still_open > 0) {
     allowed_ = std::min(allowed_, still_open);
     no_growth_until_ = now.instant + growth_pause;
@@ -260,6 +274,7 @@ void HomeQueue::back_off(bool opened, const Now& now) {
 
 void HomeQueue::serve(const Now& now, Outside& outside) {
   collect_due(now);
+  if (recall_at_ <= now.instant) recall_at_ = io::never, is_recall_due_ = true;
   if (std::exchange(is_recall_due_, false)) outside.recall();
   settle_doubtful(outside);
   end_cancelled(outside);
@@ -289,10 +304,23 @@ void HomeQueue::settle_doubtful(Outside& outside) {
 }
 
 void HomeQueue::note_setback(Outside& outside) {
-  if (!std::exchange(is_unnoted_, false)) return;
-  for (const Source& source : sources_)
-    outside.note_wait(source.mailing(), source.first(), saturated(setbacks_ - source.setbacks()),
-                      backed_off_until_);
+  if (std::exchange(is_unnoted_, false)) {
+    for (const Source& source : sources_)
+      outside.note_wait(source.mailing(), source.first(), saturated(setbacks_ - source.setbacks()),
+                        backed_off_until_);
+    for (const Returned& returned : ready_) note_untried(returned);
+  }
+  for (const Note& note : std::exchange(notes_, {}))
+    outside.note_wait(*note.mailing, note.one, note.setbacks, backed_off_until_);
+}
+
+/// Once for neighbours: it is the same for all who were never tried by themselves.
+void HomeQueue::note_untried(const Returned& returned) {
+  if (returned.item.was_deferred) return;
+  if (!notes_.empty() && notes_.back().mailing == returned.mailing) return;
+  Item item = returned.item;
+  fold(item);
+  if (item.attempts > 0) notes_.push_back({returned.mailing, item.number, item.attempts});
 }
 
 /// The log tells of a setback with the recipients that would have been next.
@@ -409,10 +437,11 @@ void HomeQueue::issue_permits(const Now& now, Outside& outside, bool is_closed) 
   for (unsigned s = 0; s < shards_.size(); ++s) {
     PerShard& shard = shards_[s];
     const uint32_t sessions = is_closed ? 0 : share(s);
-    if (sessions == shard.sessions &&
+    if (sessions == shard.sessions && !shard.awaits_permit &&
         (sessions == 0 || (shard.list == plan.list.get() && shard.suspects == plan.suspects.get())))
       continue;
     shard.sessions = sessions;
+    shard.awaits_permit = false;
     shard.list = plan.list.get(), shard.suspects = plan.suspects.get();
     outside.permit(s, sessions, plan);
   }
@@ -445,6 +474,9 @@ void HomeQueue::lend(const Now& now, Outside& outside) {
     auto batch = next_batch(std::min(allowance, batch_items_max()));
     if (!batch) return;
     untold_ = nullptr;  // overtaken
+    recall_at_ = std::min(recall_at_, expires(*batch->mailing, now));
+    if (const io::Instant warned = warns(*batch->mailing, now); warned > now.instant)
+      recall_at_ = std::min(recall_at_, warned);
     rate_.spend(batch->items.size());
     --shard.hungry;
     unserved = 0;
@@ -525,6 +557,7 @@ io::Instant HomeQueue::next(io::Instant now) const {
   if (!expiries_.empty()) at(expiries_.begin()->first.first);
   if (!warnings_.empty()) at(warnings_.begin()->first.first);
   if (!ready_.empty() || !held_.empty()) at(std::min(ready_expires_, ready_warns_));
+  at(recall_at_);
   if (!has_work()) return next;
   at(backed_off_until_);
   at(rate_.next(now));

@@ -53,8 +53,9 @@ class HomeQueue {
     virtual void find_hosts() = 0;
     /// All shards are to give back what no session has taken.
     virtual void recall() = 0;
-    /// A restart should know: the recipients from `first` on waited for so many setbacks.
-    virtual void note_wait(const Mailing& mailing, uint32_t first, uint16_t setbacks,
+    /// A restart should know: `one` of the mailing's recipients, and all of them here of whom it
+    /// knows nothing else, waited for so many setbacks.
+    virtual void note_wait(const Mailing& mailing, uint32_t one, uint16_t setbacks,
                            io::Instant until) = 0;
 
    protected:
@@ -65,6 +66,8 @@ class HomeQueue {
 
   void add(MailingPtr mailing, std::vector<Range> ranges, const Waited& waited, Orders&& orders,
            const Now& now);
+  /// One that was tried, in earlier runs.
+  void restore(Returned&& returned, const Now& now);
   void give_back(Returned&& returned, const Now& now);
   void want(unsigned shard) { ++shards_[shard].hungry; }
   void steer(const MailingPtr& mailing, Orders&& orders, const std::vector<Range>& due,
@@ -91,6 +94,7 @@ class HomeQueue {
     const void* list = nullptr;
     const void* suspects = nullptr;
     uint32_t hungry = 0, open = 0;
+    bool awaits_permit = false;
   };
   struct Later {
     bool operator()(const Returned& a, const Returned& b) const { return a.due > b.due; }
@@ -106,6 +110,7 @@ class HomeQueue {
   void setback(SetbackPtr why, const Now& now);
   void back_off(bool opened, const Now& now);
   void note_setback(Outside& outside);
+  void note_untried(const Returned& returned);
   void tell(Outside& outside);
   void expire(const Now& now, Outside& outside);
   void end_exhausted(Outside& outside);
@@ -160,6 +165,13 @@ class HomeQueue {
   uint32_t fruitless_ = 0;         // sessions in a row that came to nothing: what the curve goes by
   io::Instant backed_off_until_{};
   SetbackPtr last_, untold_;
+  io::Instant recall_at_ = io::never;  // expiry or warning of what shards may hold untouched
+  struct Note {
+    MailingPtr mailing;
+    uint32_t one = 0;
+    uint16_t setbacks = 0;
+  };
+  std::vector<Note> notes_;                              // to be taken of what came back untried
   bool is_unnoted_ = false, is_exhaustion_due_ = false;  // since the last setback
   bool is_finding_ = false;
   unsigned ending_ = 0;

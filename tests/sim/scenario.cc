@@ -8,11 +8,11 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "engine/campaign_message.h"
 #include "engine/mail/template.h"
 #include "engine/recipient.h"
 #include "io/check.h"
 #include "spool/campaign.h"
+#include "spool/rule_files.h"
 
 namespace sluice::sim {
 
@@ -21,7 +21,7 @@ using std::chrono::minutes;
 
 namespace {
 
-const std::string spool_folder = "/spool";
+const std::string spool_folder = "/spool", log_path = "/log/transactions.jsonl";
 
 engine::Config configure(std::string_view toml, unsigned shards) {
   const std::string whole = fmt::format(
@@ -82,7 +82,8 @@ void Scenario::hand_off(const Mail& mail) {
   const uint64_t uid = ++handed_off_;
   const io::WallTime now = process.proactor().wall();
   const std::string content = compile(mail, uid, now);
-  const engine::CampaignMessage stored{.priority = mail.priority,
+  const engine::CampaignMessage stored{.notices = mail.notices,
+                                       .priority = mail.priority,
                                        .sender = "bounce@client.test",
                                        .message_id_domain = "client.test",
                                        .columns = {"email"},
@@ -101,6 +102,13 @@ void Scenario::hand_off(const Mail& mail) {
   const std::string encoded = stored.encode();
   CHECK((*writer)->commit(std::as_bytes(std::span(encoded))));
   writer->reset();
+  world.kill(process);
+}
+
+void Scenario::say(engine::queue::Rule rule) {
+  Process& process = world.start();
+  rule.at = process.proactor().wall();
+  CHECK(spool::hand_off_rule(process.proactor(), spool_folder, rule.encode()));
   world.kill(process);
 }
 
@@ -124,8 +132,14 @@ void Scenario::kill() {
 }
 
 void Scenario::lose_power() {
+  log_before_ = log_text();
   world.lose_power();
   engine_.reset();
+  log_survived_ = world.disk().contents(log_path).value_or("").size();
+}
+
+std::string Scenario::log_text() const {
+  return log_before_ + world.disk().contents(log_path).value_or("").substr(log_survived_);
 }
 
 bool Scenario::run_until_done(io::Duration at_most) {
@@ -136,7 +150,7 @@ bool Scenario::run_until_done(io::Duration at_most) {
 
 std::vector<LogLine> Scenario::log(std::string_view recipient) const {
   std::vector<LogLine> lines;
-  std::istringstream log(world.disk().contents("/log/transactions.jsonl").value_or(""));
+  std::istringstream log(log_text());
   const std::string wanted = fmt::format("\"recipient\":\"{}\"", recipient);
   for (std::string text; std::getline(log, text);) {
     if (!recipient.empty() && text.find(wanted) == text.npos) continue;

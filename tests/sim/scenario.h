@@ -6,8 +6,9 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/campaign_message.h"
 #include "engine/config.h"
-#include "engine/priority.h"
+#include "engine/queue/rule.h"
 #include "tests/sim/simulated_engine.h"
 #include "tests/sim/world/mail_server.h"
 #include "tests/sim/world/name_server.h"
@@ -21,6 +22,8 @@ struct Mail {
   std::vector<std::string> recipients;  // those of a domain together
   engine::Priority priority = engine::Priority::normal;
   size_t bytes = 0;  // at least so many in the body
+  /// `sender`: bounce@client.test hears of failures and delays.
+  engine::Notices notices = engine::Notices::log;
 };
 
 /// A line of the transaction log; times in seconds since the world began.
@@ -51,6 +54,8 @@ class Scenario {
 
   /// Hands `mail` over, now.
   void hand_off(const Mail& mail);
+  /// What an operator says of mail that waits, as `sluice queue` does.
+  void say(engine::queue::Rule rule);
   void start();
   /// As SIGTERM does; until nothing is in flight.
   void stop();
@@ -81,12 +86,16 @@ class Scenario {
  private:
   double seconds_of(const std::string& time) const;
 
+  std::string log_text() const;
+
   const io::Instant began_;
   const io::WallTime began_wall_;
   engine::Config config_;
   std::vector<std::unique_ptr<MailServer>> servers_;
   std::unique_ptr<SimulatedEngine> engine_;
   uint64_t handed_off_ = 0;
+  std::string log_before_;  // losses of power, which take what was not synced
+  size_t log_survived_ = 0;
 };
 
 }  // namespace sluice::sim

@@ -1,12 +1,16 @@
 // What each system that Sluice started from does, and was told to do better:
 //
 //   EmfGateway          a deadline for every phase, failover, phases told apart in the log
+//   ExchangeX400        connection and transfer failures counted and spaced apart
 //   SunMessagingServer  a record for each attempt, and how the reason changed between them
 //   DeliveryFaq         a backlog that its next hop kept waiting
+//   ExchangeEtrn        mail that is held until it is asked for, and nobody asks
 
 #include <fmt/format.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <set>
 #include <string>
@@ -207,6 +211,161 @@ TEST(EmfGateway, goes_on_to_the_next_mx_within_the_attempt) {
   }
 }
 
+// --- Exchange MTA, X.400 connector ---
+
+constexpr std::string_view x400 =
+    "[destination.\"*\".retry]\nconnect_interval = \"600s\"\nconnect_attempts_max = 144\n"
+    "transfer_interval = \"120s\"\ntransfer_attempts_max = 2\n";
+
+/// One destination behind a connector, whose host refuses connections, or takes sessions and
+/// refuses to transfer.
+class Connector : public Scenario {
+ public:
+  explicit Connector(std::string_view toml = x400) : Scenario(toml) {
+    add_host("a.test", "192.0.2.1").script = [this](Phase phase, std::string_view) {
+      return Answer{.reply = phase == Phase::rcpt && !takes_mail ? "451 4.3.0 later" : ""};
+    };
+    refuse();
+  }
+  void refuse() { world.network().set_reach(address, Reach::refused); }
+  void open() { world.network().set_reach(address, Reach::normal); }
+  uint64_t connects() const { return const_cast<World&>(world).network().connects(address); }
+  void run_to_connect(uint64_t number) {
+    EXPECT_TRUE(run_until([&] { return connects() == number; }, hours(48)));
+    run_for(seconds(1));
+  }
+
+  const io::SocketAddress address = Scenario::address("192.0.2.1");
+  bool takes_mail = false;
+};
+
+std::vector<std::string> many(size_t count, std::string_view domain) {
+  std::vector<std::string> recipients;
+  for (size_t i = 0; i < count; ++i) recipients.push_back(fmt::format("r{}@{}", i, domain));
+  return recipients;
+}
+
+/// RFC 3464, to the envelope sender and from nobody.
+void expect_failure_notice(const Delivery& notice, const std::vector<std::string>& recipients) {
+  EXPECT_EQ(notice.sender, "");
+  EXPECT_EQ(notice.recipients, Lines{"bounce@client.test"});
+  EXPECT_THAT(notice.content, testing::HasSubstr("report-type=delivery-status"));
+  EXPECT_THAT(notice.content, testing::HasSubstr("\r\nAction: failed\r\n"));
+  for (const std::string& recipient : recipients)
+    EXPECT_THAT(notice.content,
+                testing::HasSubstr(fmt::format("Final-Recipient: rfc822; {}\r\n", recipient)));
+}
+
+/// `kill_at`: connections after each of which the engine is killed and started again.
+void expect_failure_after_144_connections(size_t recipients, const std::vector<uint64_t>& kill_at) {
+  SCOPED_TRACE(fmt::format("{} recipients, {} kills", recipients, kill_at.size()));
+  Connector connector;
+  connector.hand_off({.id = "m", .recipients = many(recipients, "a.test")});
+  const double began_s = in_seconds(connector.age());
+  connector.start();
+  for (const uint64_t connect : kill_at) {
+    connector.run_to_connect(connect);
+    connector.kill();
+    connector.run_for(seconds(20));
+    connector.start();
+  }
+  connector.run_to(hours(24) - seconds(1));
+  EXPECT_EQ(connector.totals().fates(), 0u);
+  connector.run_for(seconds(2));
+  EXPECT_EQ(connector.totals().failed, recipients);
+  connector.run_for(hours(24));
+  EXPECT_EQ(connector.connects(), 144u);
+  for (const char* recipient : {"r0@a.test", recipients > 1 ? "r1@a.test" : "r0@a.test"}) {
+    const auto lines = connector.log(recipient);
+    ASSERT_FALSE(lines.empty());
+    EXPECT_EQ(lines.back().brief(), "failed 144 connect: connection refused");
+    EXPECT_NEAR(lines.back().time_s - began_s, 24 * 3600, 1);
+  }
+}
+
+TEST(ExchangeX400, fails_after_24_hours_and_exactly_144_connections) {
+  expect_failure_after_144_connections(1, {});
+  expect_failure_after_144_connections(500, {});
+}
+
+TEST(ExchangeX400, tells_the_sender_when_it_gives_up) {
+  Connector connector;
+  MailServer& sender = connector.add_host("client.test", "192.0.2.9");
+  connector.hand_off(
+      {.id = "m", .recipients = many(2, "a.test"), .notices = engine::Notices::sender});
+  connector.start();
+  connector.run_to(hours(24) - seconds(1));
+  const size_t told_of_delay = sender.deliveries().size();
+  connector.run_for(seconds(5));
+  ASSERT_EQ(sender.deliveries().size(), told_of_delay + 1) << "one for both";
+  expect_failure_notice(sender.deliveries().back(), many(2, "a.test"));
+  EXPECT_EQ(connector.connects(), 144u);
+}
+
+TEST(ExchangeX400, counts_on_where_a_killed_engine_left_off) {
+  expect_failure_after_144_connections(1, {70});
+  expect_failure_after_144_connections(1, {1, 2, 143});
+}
+
+TEST(ExchangeX400, fails_after_2_transfers_120_s_apart) {
+  Connector connector;
+  connector.open();
+  connector.hand_off({.id = "m", .recipients = {"r@a.test"}});
+  const double began_s = in_seconds(connector.age());
+  connector.start();
+  connector.run_for(hours(1));
+  const auto lines = connector.log("r@a.test");
+  EXPECT_EQ(brief(lines), (Lines{"deferred 1 451 4.3.0 later", "failed 2 451 4.3.0 later"}));
+  EXPECT_NEAR(lines.back().time_s - began_s, 120, clock_error_s);
+}
+
+/// Connections that fail 143 times begin anew when one opens; the transfer that failed counts.
+void expect_intermittent_failure(const std::vector<uint64_t>& kill_at) {
+  SCOPED_TRACE(fmt::format("{} kills", kill_at.size()));
+  Connector connector;
+  connector.hand_off({.id = "m", .recipients = {"r@a.test"}});
+  const double began_s = in_seconds(connector.age());
+  connector.start();
+  for (uint64_t connect = 1; connect <= 288; ++connect) {
+    connector.run_to_connect(connect);
+    if (connect % 144 == 143) connector.open();
+    if (connect % 144 == 0) connector.refuse();
+    if (std::ranges::find(kill_at, connect) == kill_at.end()) continue;
+    connector.kill();
+    connector.start();
+  }
+  connector.run_for(hours(48));
+  EXPECT_EQ(connector.connects(), 288u);
+  const auto lines = connector.log("r@a.test");
+  ASSERT_EQ(lines.size(), 288u);
+  for (size_t i = 0; i < lines.size(); ++i)
+    EXPECT_EQ(lines[i].brief(),
+              fmt::format("{} {} {}", i == 287 ? "failed" : "deferred", i + 1,
+                          i % 144 == 143 ? "451 4.3.0 later" : "connect: connection refused"));
+  EXPECT_NEAR(lines.back().time_s - began_s, 2 * 143 * 600 + 120, 2);
+}
+
+TEST(ExchangeX400, begins_to_count_connections_anew_after_a_session_but_not_transfers) {
+  expect_intermittent_failure({});
+}
+
+TEST(ExchangeX400, tells_the_two_counts_apart_after_a_kill) {
+  expect_intermittent_failure({100, 143, 144, 145, 200, 287});
+}
+
+TEST(ExchangeX400, gives_up_when_connections_fail_144_times_after_a_session) {
+  Connector connector;
+  connector.hand_off({.id = "m", .recipients = {"r@a.test"}});
+  connector.start();
+  connector.run_to_connect(100);
+  connector.open();
+  connector.run_to_connect(101);
+  connector.refuse();
+  connector.run_for(hours(48));
+  EXPECT_EQ(connector.connects(), 101u + 144u);
+  EXPECT_EQ(connector.log("r@a.test").back().brief(), "failed 245 connect: connection refused");
+}
+
 // --- Sun Java System Messaging Server ---
 
 TEST(SunMessagingServer, records_each_attempt_in_order_with_the_reason_it_had) {
@@ -247,12 +406,6 @@ TEST(SunMessagingServer, records_each_attempt_in_order_with_the_reason_it_had) {
   EXPECT_EQ(server.deliveries().size(), 1u);
 }
 
-std::vector<std::string> many(size_t count, std::string_view domain) {
-  std::vector<std::string> recipients;
-  for (size_t i = 0; i < count; ++i) recipients.push_back(fmt::format("r{}@{}", i, domain));
-  return recipients;
-}
-
 // --- The FAQ on SMTP delivery ---
 
 TEST(DeliveryFaq, drains_a_backlog_in_seconds_when_its_next_hop_is_back_after_15_minutes) {
@@ -282,6 +435,100 @@ TEST(DeliveryFaq, drains_a_backlog_in_seconds_when_its_next_hop_is_back_after_15
   EXPECT_EQ(recipients.size(), messages) << "none twice";
   EXPECT_EQ(relay.sessions_most(), sessions_max);
   EXPECT_TRUE(relay.violations().empty());
+}
+
+// --- Exchange Internet Mail Service, ETRN ---
+
+std::string holding(std::string_view hold) {
+  return fmt::format(
+      "[destination.\"a.test\"]\nhold = \"{}\"\n"
+      "[destination.\"*\".expire]\nnormal = \"48h\"\nurgent = \"12h\"\nnon_urgent = \"72h\"\n"
+      "warn = \"\"\n",
+      hold);
+}
+
+/// Three messages for a destination that is held, one of each class.
+void hand_off_one_of_each_class(Scenario& scenario) {
+  using engine::Priority;
+  const std::pair<const char*, Priority> classes[] = {
+      {"urgent", Priority::urgent}, {"normal", Priority::normal}, {"low", Priority::non_urgent}};
+  for (const auto& [id, priority] : classes)
+    scenario.hand_off({.id = id,
+                       .recipients = {fmt::format("{}@a.test", id)},
+                       .priority = priority,
+                       .notices = engine::Notices::sender});
+}
+
+TEST(ExchangeEtrn, held_mail_expires_at_the_time_of_its_class_and_the_sender_is_told) {
+  for (const char* hold : {"manual", "etrn"})
+    for (const bool is_killed : {false, true}) {
+      SCOPED_TRACE(fmt::format("{}{}", hold, is_killed ? ", killed" : ""));
+      Scenario scenario(holding(hold));
+      scenario.add_host("a.test", "192.0.2.1");
+      MailServer& sender = scenario.add_host("client.test", "192.0.2.9");
+      hand_off_one_of_each_class(scenario);
+      scenario.start();
+      size_t told = 0;
+      for (const auto& [id, after] : {std::pair("urgent", 12), {"normal", 48}, {"low", 72}}) {
+        SCOPED_TRACE(id);
+        scenario.run_to(hours(after) - seconds(1));
+        if (is_killed) {
+          scenario.kill();
+          scenario.start();
+          scenario.run_for(milliseconds(100));
+        }
+        EXPECT_EQ(sender.deliveries().size(), told);
+        scenario.run_to(hours(after) + seconds(3));
+        ASSERT_EQ(sender.deliveries().size(), ++told);
+        const std::string recipient = fmt::format("{}@a.test", id);
+        expect_failure_notice(sender.deliveries().back(), {recipient});
+        const auto lines = scenario.log(recipient);
+        ASSERT_FALSE(lines.empty());
+        EXPECT_EQ(lines.back().event, "expired");
+        EXPECT_NEAR(lines.back().time_s, after * 3600, 0.1);
+      }
+      EXPECT_EQ(scenario.world.network().connects(Scenario::address("192.0.2.1")), 0u);
+    }
+}
+
+TEST(ExchangeEtrn, released_mail_is_delivered_at_once) {
+  for (const char* hold : {"manual", "etrn"}) {
+    SCOPED_TRACE(hold);
+    Scenario scenario(holding(hold));
+    MailServer& server = scenario.add_host("a.test", "192.0.2.1");
+    MailServer& sender = scenario.add_host("client.test", "192.0.2.9");
+    hand_off_one_of_each_class(scenario);
+    scenario.start();
+    scenario.run_for(hours(20));
+    EXPECT_EQ(server.deliveries().size(), 0u);
+    scenario.say({.action = engine::queue::Rule::Action::release, .destination = "a.test"});
+    scenario.run_for(seconds(1));
+    EXPECT_EQ(server.deliveries().size(), 2u) << "all but the urgent one, whose time was over";
+    scenario.hand_off({.id = "later", .recipients = {"later@a.test"}});
+    scenario.run_for(hours(24));
+    EXPECT_EQ(server.deliveries().size(), 2u) << "the hold is still in force";
+    EXPECT_EQ(sender.deliveries().size(), 1u);
+  }
+}
+
+TEST(ExchangeEtrn, what_an_operator_holds_waits_until_he_releases_it) {
+  using Action = engine::queue::Rule::Action;
+  Scenario scenario;
+  MailServer& server = scenario.add_host("a.test", "192.0.2.1");
+  MailServer& other = scenario.add_host("b.test", "192.0.2.2");
+  scenario.start();
+  scenario.say({.action = Action::hold, .destination = "a.test"});
+  scenario.run_for(seconds(1));
+  scenario.hand_off({.id = "m", .recipients = {"r@a.test", "r@b.test"}});
+  scenario.run_for(hours(1));
+  scenario.kill();
+  scenario.start();
+  scenario.run_for(hours(1));
+  EXPECT_EQ(server.deliveries().size(), 0u);
+  EXPECT_EQ(other.deliveries().size(), 1u);
+  scenario.say({.action = Action::release, .destination = "a.test"});
+  scenario.run_for(seconds(1));
+  EXPECT_EQ(server.deliveries().size(), 1u);
 }
 
 }  // namespace
