@@ -107,7 +107,8 @@ std::vector<Range> Selection::by_address(io::Proactor& proactor, const WaitingMa
 std::vector<Range> Selection::by_sender(io::Proactor& proactor, const WaitingMail& mail,
                                         const std::vector<Range>& among) const {
   const std::string_view written = mail.message().sender;
-  if (written == sender_) return among;
+  const bool is_null = sender_ == "<>" && written.empty();  // notices
+  if (written == sender_ || is_null) return among;
   const size_t tag = written.find("{{");
   // What stands before the first tag and behind the last one is the same for everybody.
   if (tag == written.npos || !sender_.starts_with(written.substr(0, tag))) return {};
