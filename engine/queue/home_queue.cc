@@ -50,6 +50,7 @@ void HomeQueue::add(MailingPtr mailing, std::vector<Range> ranges, const Waited&
     refusals_ = std::max<uint32_t>(refusals_, waited.setbacks);
     fruitless_ = std::max<uint32_t>(fruitless_, waited.setbacks);
     backed_off_until_ = std::max(backed_off_until_, waited.until);
+    is_exhaustion_due_ = true;
   }
   if (ranges.empty()) return;
   const uint64_t uid = mailing->campaign->info().uid;
@@ -161,6 +162,7 @@ void HomeQueue::collect_due(const Now& now) {
       continue;
     }
     returned.item.setbacks = setbacks_;
+    is_exhaustion_due_ |= returned.item.refusals > 0;  // of an earlier run
     place(std::move(returned), false, now);
   }
 }
@@ -350,6 +352,11 @@ void HomeQueue::expire(const Now& now, Outside& outside) {
 void HomeQueue::end_exhausted(Outside& outside) {
   const uint32_t max = route_.policy.retry.connect_attempts_max;
   if (max == 0 || refusals_ < max || !is_exhaustion_due_) return;
+  if (!last_) {
+    auto why = std::make_shared<Setback>();
+    why->reason = "connect: failed as often as it may, the last time before a restart";
+    last_ = std::move(why);
+  }
   const auto is_over = [&](const Returned& r) {
     Item item = r.item;
     fold(item);
