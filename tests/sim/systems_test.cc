@@ -415,7 +415,7 @@ TEST(SunMessagingServer, records_each_attempt_in_order_with_the_reason_it_had) {
 // --- The FAQ on SMTP delivery ---
 
 TEST(DeliveryFaq, drains_a_backlog_in_seconds_when_its_next_hop_is_back_after_15_minutes) {
-  constexpr size_t messages = 20'000;
+  constexpr size_t messages = 100'000;
   constexpr unsigned sessions_max = 20;
   Scenario scenario("[destination.\"*\"]\nnext_hop = [\"192.0.2.1:25\"]\n");
   MailServer& relay = scenario.add_host("relay.test", "192.0.2.1");
