@@ -89,6 +89,11 @@ struct Permit {
   HostPlan plan;
 };
 
+// Home -> shard: nothing has waited for long; forget the route until there is mail again.
+struct Forget {
+  const Route* route = nullptr;
+};
+
 // Home -> shard: recipients to deliver, the answer to one Want.
 struct Grant {
   const Route* route = nullptr;
@@ -157,7 +162,8 @@ struct StorageNews {
 // Coordinator -> all: SIGUSR1.
 struct ReopenLog {};
 
-using Message = std::variant<std::monostate, AddSource, Permit, Grant, Want, GiveBack, SessionNews,
-                             Tally, Finished, Stop, Stopped, StorageNews, ReopenLog, Steer, Recall>;
+using Message =
+    std::variant<std::monostate, AddSource, Permit, Grant, Want, GiveBack, SessionNews, Tally,
+                 Finished, Stop, Stopped, StorageNews, ReopenLog, Steer, Recall, Forget>;
 
 }  // namespace sluice::engine

@@ -58,6 +58,9 @@ class Outlet final : BlockLoad::Listener {
   /// Gives back what no session holds and opens nothing any more.
   void stop();
 
+  /// No session, no recipient.
+  bool is_idle() const { return sessions_ == 0 && loads_.empty() && put_back_.empty(); }
+
   uint32_t open_sessions() const { return open_; }
   bool is_reading() const;
 

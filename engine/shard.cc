@@ -7,6 +7,10 @@
 
 namespace sluice::engine {
 
+namespace {
+constexpr io::Duration sweep_interval = std::chrono::seconds(30);
+}
+
 Shard::Shard(io::EventLoop& loop, Mesh& mesh, const Setup& setup)
     : index_(setup.index),
       loop_(loop),
@@ -19,6 +23,7 @@ Shard::Shard(io::EventLoop& loop, Mesh& mesh, const Setup& setup)
       sessions_(setup.sessions_max) {
   mesh_.attach(index_, loop_.proactor());
   loop_.add(*this);
+  sweep_.bind<&Shard::sweep>(this);
 }
 
 Shard::~Shard() { loop_.remove(*this); }
@@ -42,7 +47,10 @@ void Shard::mark(Home& home) {
 
 Shard::Home& Shard::home(const Route& route) {
   auto& home = homes_[route.number];
-  if (!home) home = std::make_unique<Home>(*this, route);
+  if (!home) {
+    home = std::make_unique<Home>(*this, route);
+    if (!sweep_.is_armed()) loop_.timers().arm(sweep_, loop_.now() + sweep_interval);
+  }
   mark(*home);
   return *home;
 }
@@ -72,6 +80,7 @@ void Shard::handle(Message&& message) {
       shard.home(*m.route).queue.steer(m.mailing, std::move(m.orders), m.due, m.is_release,
                                        shard.queue_now());
     }
+    void operator()(Forget& m) { shard.forget(*m.route); }
     void operator()(Recall& m) { shard.outlet(*m.route).give_back_all(); }
     void operator()(Want& m) { shard.home(*m.route).queue.want(m.shard); }
     void operator()(GiveBack& m) {
@@ -132,6 +141,31 @@ void Shard::ended(const Route& route, std::vector<Returned>&& returned) {
   const queue::HomeQueue::Now now = queue_now();
   for (Returned& r : returned) queue.give_back(std::move(r), now);
   queue.ended();
+}
+
+/// Queues that were empty at two sweeps in a row go, with their outlets: what it costs to have sent
+/// mail to many destinations is bounded by how many there are within a minute.
+void Shard::sweep() {
+  for (auto it = homes_.begin(); it != homes_.end();) {
+    Home& home = *it->second;
+    const bool was_idle = std::exchange(home.was_idle, home.queue.is_idle());
+    if (!was_idle || !home.was_idle || home.is_marked || stopping_) {
+      ++it;
+      continue;
+    }
+    for (unsigned to = 0; to < mesh_.shards(); ++to) post(to, Forget{&home.queue.route()});
+    it = homes_.erase(it);
+  }
+  if (!homes_.empty()) loop_.timers().arm(sweep_, loop_.now() + sweep_interval);
+}
+
+void Shard::forget(const Route& route) {
+  const auto outlet = outlets_.find(route.number);
+  if (outlet == outlets_.end()) return;
+  if (outlet->second->is_idle() && !outlet->second->is_marked)
+    outlets_.erase(outlet);
+  else
+    outlet->second->set_permit(0, {});
 }
 
 void Shard::serve_homes() {

@@ -86,6 +86,7 @@ class Shard final : io::TurnEnd, Fates::Owner, Ender::Owner {
     queue::HomeQueue queue;
     io::Timer timer;
     bool is_marked = false;
+    bool was_idle = false;  // at the last sweep
   };
 
   void turn_ended() override;
@@ -97,6 +98,8 @@ class Shard final : io::TurnEnd, Fates::Owner, Ender::Owner {
   Home& home(const Route& route);
   Outlet& outlet(const Route& route);
   void serve_homes();
+  void sweep();
+  void forget(const Route& route);
   void serve_outlets();
   void bury_sessions();
   void stop(bool now);
@@ -120,6 +123,7 @@ class Shard final : io::TurnEnd, Fates::Owner, Ender::Owner {
   std::vector<Session*> graves_;
   std::deque<Session*> buffer_waiters_;
   std::string scratch_;
+  io::Timer sweep_;
   bool stopping_ = false, stopped_ = false, grace_is_over_ = false;
 };
 

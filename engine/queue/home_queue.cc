@@ -555,6 +555,11 @@ void HomeQueue::fold(Item& item) const {
   item.setbacks = setbacks_;
 }
 
+bool HomeQueue::is_idle() const {
+  return waiting() == 0 && ending_ == 0 && !is_finding_ && being_told_.empty() && orders_.empty() &&
+         open() == 0;
+}
+
 io::Instant HomeQueue::next(io::Instant now) const {
   io::Instant next = io::never;
   const auto at = [&](io::Instant time) {

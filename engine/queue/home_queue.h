@@ -81,6 +81,9 @@ class HomeQueue {
   /// When to serve() again although nothing came; `never` when nothing waits for time.
   io::Instant next(io::Instant now) const;
 
+  /// Nothing waits, and nobody works for it.
+  bool is_idle() const;
+
   const Route& route() const { return route_; }
   /// Recipients that wait here: not lent, no fate.
   uint64_t waiting() const {
