@@ -73,8 +73,8 @@ void Shard::handle(Message&& message) {
     void operator()(AddSource& m) {
       queue::HomeQueue& queue = shard.home(*m.route).queue;
       const queue::HomeQueue::Now now = shard.queue_now();
-      for (Returned& returned : m.deferred) queue.restore(std::move(returned), now);
       queue.add(std::move(m.mailing), std::move(m.ranges), m.waited, std::move(m.orders), now);
+      for (Returned& returned : m.deferred) queue.restore(std::move(returned), now);
     }
     void operator()(Steer& m) {
       shard.home(*m.route).queue.steer(m.mailing, std::move(m.orders), m.due, m.is_release,

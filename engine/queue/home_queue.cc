@@ -107,6 +107,7 @@ void HomeQueue::restore(Returned&& returned, const Now& now) {
 }
 
 void HomeQueue::give_back(Returned&& returned, const Now& now) {
+  if (is_cancelled(returned)) return cancelled_.push_back(std::move(returned));
   if (returned.is_doubtful) return doubtful_.push_back(std::move(returned));
   if (const auto told = being_told_.find({returned.mailing.get(), returned.item.number});
       told != being_told_.end()) {
@@ -126,6 +127,11 @@ void HomeQueue::give_back(Returned&& returned, const Now& now) {
     returned.retry_at = std::exchange(returned.due, warned);
   deferred_.push_back(std::move(returned));
   std::push_heap(deferred_.begin(), deferred_.end(), Later{});
+}
+
+bool HomeQueue::is_cancelled(const Returned& returned) const {
+  const auto orders = orders_.find(returned.mailing->campaign->info().uid);
+  return orders != orders_.end() && contains(orders->second.cancelled, returned.item.number);
 }
 
 /// One whose time has come.

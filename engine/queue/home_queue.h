@@ -126,6 +126,7 @@ class HomeQueue {
   void add_part(const Source& whole, std::vector<Range>&& ranges, Sources& to);
   Sources::iterator move_source(Sources::iterator source, Sources& to);
   Sources::iterator remove_source(Sources& from, Sources::iterator source);
+  bool is_cancelled(const Returned& returned) const;
   void place(Returned&& returned, bool in_front, const Now& now);
   void make_due(const Mailing& mailing, const std::vector<Range>& due, bool is_release,
                 const Now& now);

@@ -565,5 +565,15 @@ TEST(HomeQueue, settles_what_an_earlier_run_left_in_doubt_before_anything_else) 
   }
 }
 
+TEST(HomeQueue, what_was_cancelled_while_no_engine_ran_ends_at_once_however_long_it_would_wait) {
+  World world(1);
+  const MailingPtr m = mailing(100);
+  world.add(m, {{0, 10}}, {.cancelled = {{60, 1}}});
+  world.give_back(m, {.number = 60}, world.now + 1h);
+  world.serve();
+  ASSERT_EQ(world.endings.size(), 1u);
+  EXPECT_EQ(world.endings[0].second.kind, spool::OutcomeKind::cancelled);
+}
+
 }  // namespace
 }  // namespace sluice::engine::queue
