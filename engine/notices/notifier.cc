@@ -6,7 +6,17 @@ namespace sluice::engine::notices {
 
 namespace {
 constexpr io::Duration gather_time = std::chrono::seconds(1);
+
+/// The log has `connect: connection refused`; a notice names the phase by itself.
+std::string_view without_phase(const report::LogEntry& entry) {
+  std::string_view reason = entry.reason;
+  const std::string_view phase = smtp::name(entry.stage);
+  if (reason.starts_with(phase) && reason.substr(phase.size()).starts_with(": "))
+    reason.remove_prefix(phase.size() + 2);
+  return reason;
 }
+
+}  // namespace
 
 Notifier::Notifier(io::EventLoop& loop, const Options& options, Owner& owner)
     : loop_(loop),
@@ -33,7 +43,7 @@ uint64_t Notifier::note(const News& news, Held& held, const report::LogEntry& en
   concerned.host = entry.host;
   if (entry.remote != nullptr) concerned.remote = entry.remote->text();
   concerned.text = entry.text;
-  concerned.reason = entry.reason;
+  concerned.reason = without_phase(entry);
   concerned.recipient = {.address = concerned.address,
                          .original_recipient = {},
                          .id = concerned.id,
