@@ -388,6 +388,10 @@ void HomeQueue::end_all(Outside& outside) {
 
 void HomeQueue::end(std::unique_ptr<Batch> batch, const Ending& ending, Outside& outside) {
   ++ending_;
+  if (ending.is_delay)
+    for (const Item item : batch->items)
+      being_told_.try_emplace({batch->mailing.get(), item.number},
+                              Returned{.mailing = batch->mailing, .item = item});
   outside.end(std::move(batch), ending);
 }
 

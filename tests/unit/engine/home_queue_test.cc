@@ -44,8 +44,9 @@ mail::Template content() {
   return *std::move(compiled);
 }
 
-MailingPtr mailing(uint32_t n, spool::Progress recovered = {}) {
-  return std::make_shared<Mailing>(std::make_shared<Numbers>(n), CampaignMessage{}, content(),
+MailingPtr mailing(uint32_t n, spool::Progress recovered = {}, Notices notices = Notices::log) {
+  return std::make_shared<Mailing>(std::make_shared<Numbers>(n),
+                                   CampaignMessage{.notices = notices}, content(),
                                    std::move(recovered));
 }
 
@@ -573,6 +574,39 @@ TEST(HomeQueue, what_was_cancelled_while_no_engine_ran_ends_at_once_however_long
   world.serve();
   ASSERT_EQ(world.endings.size(), 1u);
   EXPECT_EQ(world.endings[0].second.kind, spool::OutcomeKind::cancelled);
+}
+
+TEST(HomeQueue, tells_of_a_delay_once_at_its_time_whatever_is_waited_for) {
+  World world(1);
+  world.policy.expire.warn = 4h;
+  const MailingPtr m = mailing(100, {}, Notices::sender), silent = mailing(100);
+  world.add(m, {{0, 10}, {20, 10}}, {.held = {{20, 10}}});
+  world.add(silent, {{0, 10}});
+  world.give_back(m, {.number = 60}, world.now);
+  world.give_back(m, {.number = 70}, world.now + 20h);
+  world.give_back(m, {.number = 80, .was_told = true}, world.now + 20h);
+  world.news(0, 0, 0, 1, 0);
+  const io::Instant began = world.now;
+  std::map<uint32_t, io::Instant> told;
+  while (world.now < began + 30h) {
+    world.serve();
+    for (auto& [batch, ending] : std::exchange(world.endings, {})) {
+      for (const Item item : batch->items) {
+        if (ending.is_delay) {
+          EXPECT_EQ(batch->mailing, m);
+          EXPECT_TRUE(told.emplace(item.number, world.now).second) << item.number << " twice";
+        }
+        world.give_back(batch->mailing, item, world.now);
+      }
+      world.queue->ended();
+    }
+    world.news(0, 0, 0, 1, 0);
+    world.serve();
+    if (world.endings.empty()) world.now = world.queue->next(world.now);
+  }
+  EXPECT_EQ(told.size(), 22u);
+  for (const auto& [number, at] : told) EXPECT_EQ(at - began, 4h) << number;
+  EXPECT_FALSE(told.contains(80));
 }
 
 }  // namespace
