@@ -68,9 +68,15 @@ void Outlet::give_back_all() {
 Outlet::Attempt Outlet::attempt() {
   CHECK(plan_.list && !plan_.list->hosts.empty());
   Attempt attempt{plan_.list, dns::attempt_order(*plan_.list, shard_.loop().proactor().random())};
-  if (plan_.suspects)
-    std::ranges::stable_partition(attempt.order,
-                                  [&](uint16_t host) { return !(*plan_.suspects)[host]; });
+  if (plan_.suspects) {
+    std::vector<uint16_t> last;
+    std::erase_if(attempt.order, [&](uint16_t host) {
+      const bool is_suspect = (*plan_.suspects)[host];
+      if (is_suspect) last.push_back(host);
+      return is_suspect;
+    });
+    attempt.order.insert(attempt.order.end(), last.begin(), last.end());
+  }
   if (const auto probe = std::exchange(plan_.probe, std::nullopt))
     if (const auto at = std::ranges::find(attempt.order, *probe); at != attempt.order.end())
       std::rotate(attempt.order.begin(), at, at + 1);
