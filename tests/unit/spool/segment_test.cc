@@ -159,7 +159,7 @@ Outcome random_outcome(std::mt19937_64& random) {
 }
 
 TEST(Commit, gives_back_random_outcomes_whatever_the_window) {
-  for (uint64_t seed = 1; seed <= 20; ++seed) {
+  for (uint64_t seed = 1; seed <= 8; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     std::mt19937_64 random(seed);
     Written written;
@@ -170,12 +170,13 @@ TEST(Commit, gives_back_random_outcomes_whatever_the_window) {
       all.insert(all.end(), outcomes.begin(), outcomes.end());
       written.commit(outcomes);
     }
+    const std::vector<Outcome> wanted = sorted(all);
     for (const size_t window :
          {size_t{SIZE_MAX}, record_bytes(outcome_payload_bytes_max), size_t{100'000}}) {
       const Seen seen = read(written.octets, window);
       EXPECT_TRUE(seen.lost.empty());
       EXPECT_EQ(seen.sound_end, written.octets.size());
-      EXPECT_TRUE(std::ranges::equal(sorted(seen.outcomes), sorted(all), same));
+      EXPECT_TRUE(std::ranges::equal(sorted(seen.outcomes), wanted, same));
     }
   }
 }
