@@ -83,18 +83,15 @@ void HomeQueue::add_part(const Source& whole, std::vector<Range>&& ranges, Sourc
 
 /// Out of sources_ or held_sources_; returns the one behind it.
 HomeQueue::Sources::iterator HomeQueue::move_source(Sources::iterator source, Sources& to) {
-  expiries_.erase({source->expires(), &*source});
-  warnings_.erase({source->warns(), &*source});
+  forget_times(*source);
   const auto next = std::next(source);
   to.splice(to.end(), source->is_held ? held_sources_ : sources_, source);
   return next;
 }
 
-HomeQueue::Sources::iterator HomeQueue::remove_source(Sources& from, Sources::iterator source) {
-  unlent_ -= source->remaining();
-  expiries_.erase({source->expires(), &*source});
-  warnings_.erase({source->warns(), &*source});
-  return from.erase(source);
+void HomeQueue::forget_times(const Source& source) {
+  expiries_.erase({source.expires(), &source});
+  warnings_.erase({source.warns(), &source});
 }
 
 /// The connections that failed in a row are the queue's own count, too.
@@ -206,13 +203,11 @@ void HomeQueue::steer(const MailingPtr& mailing, Orders&& orders, const std::vec
 /// Those that wait for their time, and of whom it is not left to them.
 void HomeQueue::make_due(const Mailing& mailing, const std::vector<Range>& due, bool is_release,
                          const Now& now) {
-  const auto orders = orders_.find(mailing.campaign->info().uid);
   for (Returned& returned : deferred_) {
     if (returned.mailing.get() != &mailing) continue;
-    const uint32_t number = returned.item.number;
-    const bool is_cancelled = orders != orders_.end() && contains(orders->second.cancelled, number);
-    const bool is_due = contains(due, number) && returned.is_held_in_doubt == is_release;
-    if (is_cancelled || is_due) returned.due = now.instant, returned.retry_at = {};
+    const bool is_due =
+        contains(due, returned.item.number) && returned.is_held_in_doubt == is_release;
+    if (is_due || is_cancelled(returned)) returned.due = now.instant, returned.retry_at = {};
   }
   std::make_heap(deferred_.begin(), deferred_.end(), Later{});
   if (!due.empty() && !is_release) backed_off_until_ = now.instant;
@@ -435,8 +430,7 @@ bool HomeQueue::end_if(std::list<Returned>& list, auto&& is_over, Ending ending,
     if (ending_ >= endings_max) return false;
     ending.why = at->why ? at->why : last_;
     if (ending.is_delay) ending.until = at->retry_at;
-    auto batch = std::make_unique<Batch>(
-        Batch{at->mailing, at->mailing->campaign->block_of(at->item.number), {}});
+    auto batch = batch_of_block(*at);
     while (at != list.end() && is_over(*at) && (at->why ? at->why : last_) == ending.why &&
            batch_takes(*batch, *at)) {
       batch->items.push_back(at->item);
@@ -522,15 +516,18 @@ std::unique_ptr<Batch> HomeQueue::next_batch(uint32_t items_max) {
 /// Those of one block that are due together travel together; a block is read once for them.
 std::unique_ptr<Batch> HomeQueue::next_ready(uint32_t items_max) {
   if (ready_.empty()) return nullptr;
-  const Returned& first = ready_.front();
-  auto batch = std::make_unique<Batch>(
-      Batch{first.mailing, first.mailing->campaign->block_of(first.item.number), {}});
+  auto batch = batch_of_block(ready_.front());
   while (!ready_.empty() && batch->items.size() < items_max &&
          batch_takes(*batch, ready_.front())) {
     batch->items.push_back(ready_.front().item);
     ready_.pop_front();
   }
   return finished(std::move(batch));
+}
+
+std::unique_ptr<Batch> HomeQueue::batch_of_block(const Returned& first) const {
+  return std::make_unique<Batch>(
+      Batch{first.mailing, first.mailing->campaign->block_of(first.item.number), {}});
 }
 
 bool HomeQueue::batch_takes(const Batch& batch, const Returned& returned) const {
@@ -548,7 +545,9 @@ std::unique_ptr<Batch> HomeQueue::next_of(Sources& sources, uint32_t items_max) 
     sources.splice(sources.end(), sources, source);
     return finished(std::move(batch));
   }
-  remove_source(sources, source);
+  unlent_ -= source->remaining();
+  forget_times(*source);
+  sources.erase(source);
   return nullptr;
 }
 

@@ -125,7 +125,7 @@ class HomeQueue {
   void place(const Source& whole, const Orders& orders);
   void add_part(const Source& whole, std::vector<Range>&& ranges, Sources& to);
   Sources::iterator move_source(Sources::iterator source, Sources& to);
-  Sources::iterator remove_source(Sources& from, Sources::iterator source);
+  void forget_times(const Source& source);
   bool is_cancelled(const Returned& returned) const;
   void place(Returned&& returned, bool in_front, const Now& now);
   void make_due(const Mailing& mailing, const std::vector<Range>& due, bool is_release,
@@ -138,6 +138,7 @@ class HomeQueue {
   std::unique_ptr<Batch> next_batch(uint32_t items_max);
   std::unique_ptr<Batch> next_ready(uint32_t items_max);
   std::unique_ptr<Batch> next_of(Sources& sources, uint32_t items_max);
+  std::unique_ptr<Batch> batch_of_block(const Returned& first) const;
   bool batch_takes(const Batch& batch, const Returned& returned) const;
   std::unique_ptr<Batch> finished(std::unique_ptr<Batch> batch) const;
   void fold(Item& item) const;
