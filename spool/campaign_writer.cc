@@ -1,4 +1,3 @@
-#include <fcntl.h>
 #include <fmt/format.h>
 
 #include <cerrno>
@@ -12,6 +11,7 @@
 #include "spool/campaign_name.h"
 #include "spool/disk_error.h"
 #include "spool/spool_folder.h"
+#include "spool/temporary_file.h"
 
 namespace sluice::spool {
 namespace {
@@ -25,10 +25,8 @@ class HandoffWriter final : public CampaignWriter {
       : proactor_(proactor),
         folder_(spool + "/campaigns"),
         path_(folder_ + "/" + campaign_file_name(info.id)),
-        info_(std::move(info)) {}
-  HandoffWriter(const HandoffWriter&) = delete;
-  HandoffWriter& operator=(const HandoffWriter&) = delete;
-  ~HandoffWriter() override { discard(); }
+        info_(std::move(info)),
+        file_(proactor) {}
 
   std::expected<void, Error> start();
 
@@ -38,12 +36,10 @@ class HandoffWriter final : public CampaignWriter {
   std::expected<Committed, Error> commit(Bytes message) override;
 
  private:
-  std::expected<bool, Error> create_temporary();
   void take(Bytes bytes);
   void flush();
   void write(Bytes bytes, uint64_t offset);
   std::expected<void, Error> sync_names();
-  void discard();
   bool go_on(int32_t result, std::string_view what, const std::string& path);
   std::unexpected<Error> refused() const { return std::unexpected(*error_); }
 
@@ -53,8 +49,7 @@ class HandoffWriter final : public CampaignWriter {
   bool is_known_ = false;
   std::optional<Error> error_;  // the first one; nothing goes on after it
 
-  std::string temporary_;  // path, while it exists
-  io::File file_;
+  TemporaryFile file_;
   std::vector<std::byte> buffer_;
   uint64_t written_ = head_bytes;  // octets of the file before buffer_; the head comes last
   std::optional<CampaignEncoder> encoder_;
@@ -69,38 +64,9 @@ std::expected<void, Error> HandoffWriter::start() {
   if (found != -ENOENT) return std::unexpected(disk_error("look for the campaign", path_, found));
   encoder_.emplace(Salt::from(proactor_.random()), [this](Bytes bytes) { take(bytes); });
   while (info_.uid == 0) info_.uid = proactor_.random();
-  for (;;) {
-    const auto created = create_temporary();
-    if (!created) return std::unexpected(created.error());
-    if (*created) break;
-  }
+  if (auto created = file_.create(folder_, handoff_prefix); !created) return created;
   buffer_.reserve(write_buffer_bytes);
   return {};
-}
-
-/// False when an engine's sweep was quicker than our lock (FORMAT.md section 4.2): begin anew under
-/// another name.
-std::expected<bool, Error> HandoffWriter::create_temporary() {
-  const std::string path = fmt::format("{}/{}{:016x}", folder_, handoff_prefix, proactor_.random());
-  io::Open open;
-  open.path = path;
-  open.flags = O_WRONLY | O_CREAT | O_EXCL;
-  if (const int32_t opened = io::run(proactor_, open); opened < 0) {
-    if (opened == -EEXIST) return false;
-    return std::unexpected(disk_error("create a file", path, opened));
-  }
-  file_ = open.file;
-  temporary_ = path;
-  io::Lock lock;
-  lock.file = file_;
-  const int32_t locked = io::run(proactor_, lock);
-  if (locked < 0 && locked != -EWOULDBLOCK)
-    return std::unexpected(disk_error("lock", path, locked));
-  io::Stat stat;
-  stat.path = path;
-  if (locked == 0 && io::run(proactor_, stat) == 0) return true;
-  discard();
-  return false;
 }
 
 std::expected<void, Error> HandoffWriter::begin_group(std::string_view name) {
@@ -136,11 +102,7 @@ void HandoffWriter::flush() {
 
 void HandoffWriter::write(Bytes bytes, uint64_t offset) {
   if (error_ || bytes.empty()) return;
-  io::Write write;
-  write.file = file_;
-  write.offset = offset;
-  write.bytes = bytes;
-  const int32_t result = io::run(proactor_, write);
+  const int32_t result = file_.write(bytes, offset);
   if (result >= 0) return;
   error_ = disk_error("write", folder_, result);
   if (error_->code == ErrorCode::no_space)
@@ -166,24 +128,17 @@ std::expected<CampaignWriter::Committed, Error> HandoffWriter::commit(Bytes mess
   if (!error_) write(*head, 0);
   if (error_) return refused();
 
-  io::Datasync datasync;
-  datasync.file = file_;
-  if (!go_on(io::run(proactor_, datasync), "sync the campaign to disk", folder_)) return refused();
-  io::Rename rename;
-  rename.from = temporary_;
-  rename.to = path_;
-  rename.keep_existing = true;
-  const int32_t renamed = io::run(proactor_, rename);
+  if (!go_on(file_.sync(), "sync the campaign to disk", folder_)) return refused();
+  const int32_t renamed = file_.hand_over(path_);
   if (renamed == -EEXIST) {
     is_known_ = true;
-    discard();
+    file_.discard();
     if (auto synced = sync_names(); !synced) return std::unexpected(synced.error());
     return Committed{.was_known = true};
   }
   if (!go_on(renamed, "hand the campaign over", path_)) return refused();
-  temporary_.clear();
   if (auto synced = sync_names(); !synced) return std::unexpected(synced.error());
-  discard();
+  file_.discard();
   return Committed{.was_known = false, .bytes = written_};
 }
 
@@ -193,20 +148,6 @@ std::expected<void, Error> HandoffWriter::sync_names() {
   sync.path = folder_;
   if (go_on(io::run(proactor_, sync), "sync the folder", folder_)) return {};
   return refused();
-}
-
-/// Lets the file go, and the lock with it; unlinks it while its name is temporary.
-void HandoffWriter::discard() {
-  if (!temporary_.empty()) {
-    io::Unlink unlink;
-    unlink.path = std::exchange(temporary_, {});
-    io::run(proactor_, unlink);
-  }
-  if (file_.is_open()) {
-    io::CloseFile close;
-    close.file = std::exchange(file_, {});
-    io::run(proactor_, close);
-  }
 }
 
 }  // namespace

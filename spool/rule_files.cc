@@ -12,6 +12,7 @@
 
 #include "spool/disk_error.h"
 #include "spool/spool_folder.h"
+#include "spool/temporary_file.h"
 
 namespace sluice::spool {
 namespace {
@@ -28,106 +29,16 @@ uint64_t time_of(std::string_view rule_name) {
   return since_1970_ns;
 }
 
-/// A rule on its way into the spool: a temporary file under lock, as a campaign's (FORMAT.md
-/// section 4.2).
-class RuleWriter {
- public:
-  RuleWriter(io::Proactor& proactor, std::string folder)
-      : proactor_(proactor), folder_(std::move(folder)) {}
-  RuleWriter(const RuleWriter&) = delete;
-  RuleWriter& operator=(const RuleWriter&) = delete;
-  ~RuleWriter() { discard(); }
-
-  std::expected<std::string, Error> run(std::string_view text);
-
- private:
-  std::expected<bool, Error> create_temporary();
-  std::expected<std::string, Error> next_name();
-  void discard();
-
-  io::Proactor& proactor_;
-  const std::string folder_;
-  std::string temporary_;  // path, while it exists
-  io::File file_;
-};
-
-std::expected<std::string, Error> RuleWriter::run(std::string_view text) {
-  for (;;) {
-    const auto created = create_temporary();
-    if (!created) return std::unexpected(created.error());
-    if (*created) break;
-  }
-  io::Write write;
-  write.file = file_;
-  write.bytes = std::as_bytes(std::span(text));
-  if (const int32_t result = io::run(proactor_, write); result < 0)
-    return std::unexpected(disk_error("write a rule", folder_, result));
-  io::Datasync datasync;
-  datasync.file = file_;
-  if (const int32_t result = io::run(proactor_, datasync); result < 0)
-    return std::unexpected(disk_error("sync a rule", folder_, result));
-  const auto name = next_name();
-  if (!name) return name;
-  io::Rename rename;
-  rename.from = temporary_;
-  rename.to = folder_ + "/" + *name;
-  rename.keep_existing = true;
-  if (const int32_t result = io::run(proactor_, rename); result < 0)
-    return std::unexpected(disk_error("hand a rule over", folder_, result));
-  temporary_.clear();
-  io::SyncDirectory sync;
-  sync.path = folder_;
-  if (const int32_t result = io::run(proactor_, sync); result < 0)
-    return std::unexpected(disk_error("sync the folder", folder_, result));
-  return name;
-}
-
-/// False when an engine's sweep was quicker than our lock: begin anew under another name.
-std::expected<bool, Error> RuleWriter::create_temporary() {
-  io::Open open;
-  open.path = fmt::format("{}/{}{:016x}", folder_, rule_prefix, proactor_.random());
-  open.flags = O_WRONLY | O_CREAT | O_EXCL;
-  if (const int32_t opened = io::run(proactor_, open); opened < 0) {
-    if (opened == -EEXIST) return false;
-    return std::unexpected(disk_error("create a file", open.path, opened));
-  }
-  file_ = open.file;
-  temporary_ = open.path;
-  io::Lock lock;
-  lock.file = file_;
-  const int32_t locked = io::run(proactor_, lock);
-  if (locked < 0 && locked != -EWOULDBLOCK)
-    return std::unexpected(disk_error("lock", open.path, locked));
-  io::Stat stat;
-  stat.path = open.path;
-  if (locked == 0 && io::run(proactor_, stat) == 0) return true;
-  discard();
-  return false;
-}
-
-std::expected<std::string, Error> RuleWriter::next_name() {
+/// Behind all rules of `folder`, by the clock where that is later.
+std::expected<std::string, Error> next_name(io::Proactor& proactor, const std::string& folder) {
   io::ListDirectory list;
-  list.path = folder_;
-  if (const int32_t listed = io::run(proactor_, list); listed < 0)
-    return std::unexpected(disk_error("list the rules", folder_, listed));
-  auto since_1970_ns = static_cast<uint64_t>(proactor_.wall().time_since_epoch().count());
+  list.path = folder;
+  if (const int32_t listed = io::run(proactor, list); listed < 0)
+    return std::unexpected(disk_error("list the rules", folder, listed));
+  auto since_1970_ns = static_cast<uint64_t>(proactor.wall().time_since_epoch().count());
   for (const std::string& name : list.names)
     if (is_rule_name(name)) since_1970_ns = std::max(since_1970_ns, time_of(name) + 1);
-  return fmt::format("{:020}-{:016x}", since_1970_ns, proactor_.random());
-}
-
-/// Lets the file go, and the lock with it; unlinks it while its name is temporary.
-void RuleWriter::discard() {
-  if (!temporary_.empty()) {
-    io::Unlink unlink;
-    unlink.path = std::exchange(temporary_, {});
-    io::run(proactor_, unlink);
-  }
-  if (file_.is_open()) {
-    io::CloseFile close;
-    close.file = std::exchange(file_, {});
-    io::run(proactor_, close);
-  }
+  return fmt::format("{:020}-{:016x}", since_1970_ns, proactor.random());
 }
 
 class Reading {
@@ -198,7 +109,23 @@ std::expected<std::string, Error> hand_off_rule(io::Proactor& proactor, const st
                                  "select them by campaign or destination"});
   if (auto made = make_spool_folder(proactor, spool, {rules_folder}); !made)
     return std::unexpected(made.error());
-  return RuleWriter(proactor, fmt::format("{}/{}", spool, rules_folder)).run(text);
+  const std::string folder = fmt::format("{}/{}", spool, rules_folder);
+  TemporaryFile file(proactor);
+  if (auto created = file.create(folder, rule_prefix); !created)
+    return std::unexpected(created.error());
+  if (const int32_t result = file.write(std::as_bytes(std::span(text)), 0); result < 0)
+    return std::unexpected(disk_error("write a rule", folder, result));
+  if (const int32_t result = file.sync(); result < 0)
+    return std::unexpected(disk_error("sync a rule", folder, result));
+  const auto name = next_name(proactor, folder);
+  if (!name) return name;
+  if (const int32_t result = file.hand_over(folder + "/" + *name); result < 0)
+    return std::unexpected(disk_error("hand a rule over", folder, result));
+  io::SyncDirectory sync;
+  sync.path = folder;
+  if (const int32_t result = io::run(proactor, sync); result < 0)
+    return std::unexpected(disk_error("sync the folder", folder, result));
+  return name;
 }
 
 std::expected<RuleFiles, Error> read_rules(io::Proactor& proactor, const std::string& spool) {
