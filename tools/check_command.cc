@@ -45,10 +45,7 @@ int check_command(int argc, char** argv) {
   app.footer(examples);
   std::string path;
   bool json = false, describe = false, defaults = false;
-  app.add_option("--config", path,
-                 "Configuration file; default: /etc/sluice/sluice.toml if it exists, else built-in "
-                 "defaults")
-      ->type_name("FILE");
+  declare_config(app, path);
   app.add_flag("--json", json, "Print the result as JSON");
   app.add_flag("--defaults", defaults, "Print a configuration file with every key at its default");
   app.add_flag("--describe", describe,

@@ -20,17 +20,30 @@ std::optional<int> parse_command_line(CLI::App& app, int argc, char** argv) {
   return std::nullopt;
 }
 
-std::optional<engine::Config> find_config(const std::string& path) {
-  auto config = engine::Config::find(path);
-  if (config) return *std::move(config);
-  for (const engine::ConfigError& error : config.error()) fmt::print(stderr, "{}\n", error.text);
-  return std::nullopt;
+void declare_config(CLI::App& app, std::string& path) {
+  app.add_option("--config", path,
+                 "Configuration file; default: /etc/sluice/sluice.toml if it exists, else built-in "
+                 "defaults")
+      ->type_name("FILE");
 }
 
-void use_spool(engine::Config& config, const std::string& spool) {
-  if (spool.empty()) return;
-  config.spool = spool;
-  if (config.source.empty()) config.log = spool + "/log";
+void ConfigurationOptions::declare_config(CLI::App& app) { tools::declare_config(app, path_); }
+
+void ConfigurationOptions::declare_spool(CLI::App& app, const char* meaning) {
+  app.add_option("--spool", spool_, meaning)->type_name("DIR");
+}
+
+std::optional<engine::Config> ConfigurationOptions::load() const {
+  auto config = engine::Config::find(path_);
+  if (!config) {
+    for (const engine::ConfigError& error : config.error()) fmt::print(stderr, "{}\n", error.text);
+    return std::nullopt;
+  }
+  if (!spool_.empty()) {
+    config->spool = spool_;
+    if (config->source.empty()) config->log = spool_ + "/log";
+  }
+  return *std::move(config);
 }
 
 }  // namespace sluice::tools

@@ -13,12 +13,23 @@ namespace sluice::tools {
 /// --help, EX_USAGE with one line on stderr for a mistake.
 std::optional<int> parse_command_line(CLI::App& app, int argc, char** argv);
 
-/// The configuration a command goes by (`--config`, the system's file, the defaults). nullopt: all
-/// mistakes were printed to stderr; exit with EX_CONFIG.
-std::optional<engine::Config> find_config(const std::string& path);
+/// `--config FILE`.
+void declare_config(CLI::App& app, std::string& path);
 
-/// `--spool DIR`: that spool instead of the configuration's, and, when no configuration file says
-/// where the transaction log goes, DIR/log for it. Nothing when `spool` is "".
-void use_spool(engine::Config& config, const std::string& spool);
+/// The options by which a command finds its configuration.
+class ConfigurationOptions {
+ public:
+  void declare_config(CLI::App& app);
+  void declare_spool(CLI::App& app,
+                     const char* meaning = "The spool's folder, instead of the configuration's");
+
+  /// What `--config` names, the system's file or the defaults; `--spool DIR` puts that spool in its
+  /// place, and, when no configuration file says where the transaction log goes, DIR/log for it.
+  /// nullopt: all mistakes were printed to stderr; exit with EX_CONFIG.
+  std::optional<engine::Config> load() const;
+
+ private:
+  std::string path_, spool_;
+};
 
 }  // namespace sluice::tools

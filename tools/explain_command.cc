@@ -35,7 +35,8 @@ Exit codes: 0 done, 64 usage, 69 io_uring is not to be had, 78 configuration.
 )";
 
 struct Arguments {
-  std::string address, config_path, spool, next_hop, at;
+  std::string address, next_hop, at;
+  ConfigurationOptions configuration;
   engine::Priority priority = engine::Priority::normal;
   bool json = false;
 };
@@ -61,12 +62,8 @@ void declare(CLI::App& app, Arguments& arguments) {
   app.add_option("--next-hop", arguments.next_hop,
                  "As if delivered to this server, instead of what the configuration says")
       ->type_name("HOST:PORT");
-  app.add_option("--spool", arguments.spool, "The spool's folder, instead of the configuration's")
-      ->type_name("DIR");
-  app.add_option("--config", arguments.config_path,
-                 "Configuration file; default: /etc/sluice/sluice.toml if it exists, else built-in "
-                 "defaults")
-      ->type_name("FILE");
+  arguments.configuration.declare_spool(app);
+  arguments.configuration.declare_config(app);
   app.add_flag("--json", arguments.json, "Print the result as JSON");
 }
 
@@ -125,9 +122,8 @@ int explain_command(int argc, char** argv) {
   Arguments arguments;
   declare(app, arguments);
   if (const auto code = parse_command_line(app, argc, argv)) return *code;
-  auto config = find_config(arguments.config_path);
+  auto config = arguments.configuration.load();
   if (!config) return EX_CONFIG;
-  use_spool(*config, arguments.spool);
   if (!arguments.next_hop.empty())
     if (const auto mistake = config->override_next_hop(arguments.next_hop))
       return complain(fmt::format("--next-hop {}: {}", arguments.next_hop, *mistake), EX_USAGE);

@@ -39,7 +39,8 @@ Exit codes: 0 done, 64 usage, 66 there is no log, 74 I/O error, 78 configuration
 
 struct Arguments {
   LogQuestion question;
-  std::string config_path, spool, folder;
+  ConfigurationOptions configuration;
+  std::string folder;
   bool follow = false, json = false, history = false;
 };
 
@@ -67,12 +68,8 @@ void declare(CLI::App& app, Arguments& arguments) {
       ->excludes(json);
   app.add_option("--log", arguments.folder, "The log's folder, instead of the configuration's")
       ->type_name("DIR");
-  app.add_option("--spool", arguments.spool, "The log that `sluice send --spool DIR` wrote")
-      ->type_name("DIR");
-  app.add_option("--config", arguments.config_path,
-                 "Configuration file; default: /etc/sluice/sluice.toml if it exists, else built-in "
-                 "defaults")
-      ->type_name("FILE");
+  arguments.configuration.declare_spool(app, "The log that `sluice send --spool DIR` wrote");
+  arguments.configuration.declare_config(app);
 }
 
 /// Prints the lines that answer the question.
@@ -219,9 +216,8 @@ int log_command(int argc, char** argv) {
     return EX_USAGE;
   }
   if (arguments.folder.empty()) {
-    auto config = find_config(arguments.config_path);
+    const auto config = arguments.configuration.load();
     if (!config) return EX_CONFIG;
-    use_spool(*config, arguments.spool);
     arguments.folder = config->log;
   }
   const auto paths = log_files(arguments.folder, filter->since());

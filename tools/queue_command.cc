@@ -51,7 +51,8 @@ Exit codes: 0 done, 64 usage, 66 no spool, or nothing waits that fits, 69 io_uri
 )";
 
 struct Arguments {
-  std::string verb, id, config_path, spool;
+  std::string verb, id;
+  ConfigurationOptions configuration;
   QueueQuestion question;
   bool all = false, campaigns = false, dry_run = false, json = false;
   std::optional<size_t> rows_max;
@@ -90,12 +91,8 @@ void declare(CLI::App& app, Arguments& arguments) {
       ->type_name("N");
   app.add_flag("--dry-run", arguments.dry_run,
                "hold, release, retry, cancel: count who is meant; do nothing");
-  app.add_option("--spool", arguments.spool, "The spool's folder, instead of the configuration's")
-      ->type_name("DIR");
-  app.add_option("--config", arguments.config_path,
-                 "Configuration file; default: /etc/sluice/sluice.toml if it exists, else built-in "
-                 "defaults")
-      ->type_name("FILE");
+  arguments.configuration.declare_spool(app);
+  arguments.configuration.declare_config(app);
   app.add_flag("--json", arguments.json, "Print the result as JSON");
 }
 
@@ -213,9 +210,8 @@ int queue_command(int argc, char** argv) {
     return complain(mistake + "; see sluice queue --help", EX_USAGE);
   auto selection = Selection::make(arguments.question);
   if (!selection) return complain(selection.error(), EX_USAGE);
-  auto config = find_config(arguments.config_path);
+  auto config = arguments.configuration.load();
   if (!config) return EX_CONFIG;
-  use_spool(*config, arguments.spool);
   auto ring = io::open_uring({.entries = 256, .sockets_max = 16, .receive_buffers = 16});
   if (!ring) return complain(ring.error().message, EX_UNAVAILABLE);
   auto view = SpoolView::open(**ring, *config);

@@ -52,7 +52,7 @@ Exit codes: 0 handed off (with --deliver: all delivered), 64 usage, 65 mistakes 
 
 struct Arguments {
   SubmissionOptions submission;
-  std::string config_path, spool;
+  ConfigurationOptions configuration;
   bool deliver = false, json = false, quiet = false;
 };
 
@@ -71,8 +71,7 @@ void declare(CLI::App& app, Arguments& arguments) {
   app.add_option("--campaign", submission.campaign,
                  "A name for this newsletter; the same name is sent once. Default: made up")
       ->type_name("ID");
-  app.add_option("--spool", arguments.spool, "The spool's folder, instead of the configuration's")
-      ->type_name("DIR");
+  arguments.configuration.declare_spool(app);
   app.add_option("--next-hop", submission.next_hop,
                  "Deliver to this server, instead of what the configuration says")
       ->type_name("HOST:PORT");
@@ -112,10 +111,7 @@ void declare(CLI::App& app, Arguments& arguments) {
                       ->check(CLI::Range(1u, 1000u));
   auto* dry_run = app.add_flag("--dry-run", submission.dry_run, "Do everything but the hand-off");
   app.get_option("--deliver")->excludes(preview)->excludes(dry_run);
-  app.add_option("--config", arguments.config_path,
-                 "Configuration file; default: /etc/sluice/sluice.toml if it exists, else built-in "
-                 "defaults")
-      ->type_name("FILE");
+  arguments.configuration.declare_config(app);
   app.add_flag("--json", arguments.json, "Print the result as JSON");
   app.add_flag("--quiet", arguments.quiet, "No progress");
 }
@@ -281,9 +277,8 @@ int send_command(int argc, char** argv) {
   Arguments arguments;
   declare(app, arguments);
   if (const auto code = parse_command_line(app, argc, argv)) return *code;
-  auto config = find_config(arguments.config_path);
+  auto config = arguments.configuration.load();
   if (!config) return EX_CONFIG;
-  use_spool(*config, arguments.spool);
   arguments.submission.spool = config->spool;
   arguments.submission.hostname = config->hostname;
   if (!arguments.submission.next_hop.empty()) {

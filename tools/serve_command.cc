@@ -32,23 +32,19 @@ int serve_command(int argc, char** argv) {
   CLI::App app("Delivers what is in the spool, and what is handed to it from now on.",
                "sluice serve");
   app.footer(examples);
-  std::string config_path, spool, next_hop;
+  ConfigurationOptions configuration;
+  std::string next_hop;
   bool until_empty = false, quiet = false;
-  app.add_option("--config", config_path,
-                 "Configuration file; default: /etc/sluice/sluice.toml if it exists, else built-in "
-                 "defaults")
-      ->type_name("FILE");
-  app.add_option("--spool", spool, "The spool's folder, instead of the configuration's")
-      ->type_name("DIR");
+  configuration.declare_config(app);
+  configuration.declare_spool(app);
   app.add_option("--next-hop", next_hop,
                  "Deliver everything to this server, instead of what the configuration says")
       ->type_name("HOST:PORT");
   app.add_flag("--until-empty", until_empty, "Exit when every recipient in the spool has its fate");
   app.add_flag("--quiet", quiet, "Tell problems only");
   if (auto code = parse_command_line(app, argc, argv)) return *code;
-  auto config = find_config(config_path);
+  auto config = configuration.load();
   if (!config) return EX_CONFIG;
-  use_spool(*config, spool);
   if (!next_hop.empty())
     if (auto mistake = config->override_next_hop(next_hop)) {
       fmt::print(stderr, "sluice serve: --next-hop {}: {}\n", next_hop, *mistake);
