@@ -23,15 +23,6 @@ using Kind = TimelineEvent::Kind;
 /// So many events are shown at both ends of a long row of them.
 constexpr size_t shown_at_ends = 20, shown_max = 50;
 
-std::string_view expiry_key(engine::Priority priority) {
-  switch (priority) {
-    case engine::Priority::urgent:     return "expire.urgent";
-    case engine::Priority::normal:     return "expire.normal";
-    case engine::Priority::non_urgent: return "expire.non_urgent";
-  }
-  return "expire.normal";
-}
-
 std::string_view name(Kind kind) {
   switch (kind) {
     case Kind::attempt:   return "attempt";

@@ -72,6 +72,15 @@ const std::deque<std::string>& paths() {
 
 }  // namespace
 
+std::string_view expiry_key(engine::Priority priority) {
+  switch (priority) {
+    case engine::Priority::urgent:     return "expire.urgent";
+    case engine::Priority::normal:     return "expire.normal";
+    case engine::Priority::non_urgent: return "expire.non_urgent";
+  }
+  return "expire.normal";
+}
+
 std::string place_text(const engine::ConfigPlace& place) {
   return place.line == 0 ? place.file : fmt::format("{}:{}", place.file, place.line);
 }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "engine/config.h"
+#include "engine/priority.h"
 
 namespace sluice::tools {
 
@@ -16,6 +17,9 @@ struct PolicyLine {
 
 /// `sluice.toml:14`, `command line` or `built-in`.
 std::string place_text(const engine::ConfigPlace& place);
+
+/// The key that says how long mail of this priority may wait.
+std::string_view expiry_key(engine::Priority priority);
 
 /// Every key that decides about mail to `domain`, in the order of the reference.
 std::vector<PolicyLine> policy_table(const engine::Config& config, std::string_view domain);

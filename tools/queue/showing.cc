@@ -53,15 +53,6 @@ std::string command_text(const Rule& rule) {
   return out;
 }
 
-std::string_view expiry_key(engine::Priority priority) {
-  switch (priority) {
-    case engine::Priority::urgent:     return "expire.urgent";
-    case engine::Priority::normal:     return "expire.normal";
-    case engine::Priority::non_urgent: return "expire.non_urgent";
-  }
-  return "expire.normal";
-}
-
 std::string hold_reason(const SpoolView& view, const WaitingMail& mail, uint32_t number) {
   const Rule* holding = nullptr;
   for (const Rule& rule : view.rules())
