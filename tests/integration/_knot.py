@@ -5,22 +5,10 @@ import subprocess
 import sys
 import time
 
-here = pathlib.Path(__file__).resolve().parent
-knotd = subprocess.run([here.parent.parent / "tools" / "knot_tools.sh"], check=True, capture_output=True,
+from _sluice import free_port, root
+
+knotd = subprocess.run([root / "tools" / "knot_tools.sh"], check=True, capture_output=True,
                        text=True).stdout.strip() + "/knotd"
-
-
-def free_port():
-    """A port that is free for UDP and TCP, on 127.0.0.1 and ::1."""
-    while True:
-        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
-            tcp.bind(("127.0.0.1", 0))
-            port = tcp.getsockname()[1]
-            try:
-                udp.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                pass
 
 
 class Knot:

@@ -1,19 +1,13 @@
 #!/usr/bin/env python3
 """HostFinder against Knot DNS: a zone with a name for each case, over UDP and TCP, IPv4 and IPv6."""
-import os
-import pathlib
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 
-from _knot import Knot, free_port
-
-here = pathlib.Path(__file__).resolve().parent
-build = pathlib.Path(os.environ.get("SLUICE", here.parent.parent / "build" / "sluice")).resolve().parent
+from _knot import Knot
+from _sluice import SLUICE, free_port
 
 BIG = range(10, 74)
 ZONE = """$ORIGIN cases.test.
@@ -87,7 +81,7 @@ EXPECTED = {
 
 
 def find(servers, domains, *options):
-    out = subprocess.run([build / "find_hosts", servers, *options, *domains], check=True, capture_output=True, text=True,
+    out = subprocess.run([SLUICE.parent / "find_hosts", servers, *options, *domains], check=True, capture_output=True, text=True,
                          timeout=60).stdout.splitlines()
     counts = re.fullmatch(r"(\d+) questions, (\d+) look-ups", out[-1])
     return dict(line.split(": ", 1) for line in out[:-1]), int(counts[1]), int(counts[2])

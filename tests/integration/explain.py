@@ -2,16 +2,13 @@
 """sluice explain with a real name server: hosts in their order, why there are none in the words of the log, and the
 lines of the configuration that decide; IDN, literals and next hops."""
 import json
-import os
 import pathlib
 import subprocess
 import sys
 import tempfile
 
 from _knot import Knot
-
-here = pathlib.Path(__file__).resolve().parent
-SLUICE = os.environ.get("SLUICE", here.parent.parent / "build" / "sluice")
+from _sluice import SLUICE
 
 ZONE = """$ORIGIN mail.test.
 $TTL 300

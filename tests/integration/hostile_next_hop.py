@@ -5,15 +5,14 @@ Every scenario runs `sluice send --deliver` of three recipients against a server
 is never taken expires after a second, so that every run ends."""
 
 import json
-import os
 import pathlib
 import socket
-import subprocess
 import sys
 import tempfile
 import threading
 
-SLUICE = os.environ.get("SLUICE", str(pathlib.Path(__file__).parents[2] / "build" / "sluice"))
+from _sluice import deliver, log_records
+
 MESSAGE = "From: a@sender.example\nTo: {{email}}\nSubject: Hi {{name}}\n\nHello {{name}}\n"
 LIST = "email,name\nann@a.example,Ann\nbob@b.example,Bob\ncid@c.example,Cid\n"
 CONFIG = """
@@ -197,15 +196,11 @@ SCENARIOS = {
 def run(name, port, expected_exit, expected):
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder)
-        (path / "m.eml").write_text(MESSAGE)
-        (path / "l.csv").write_text(LIST)
-        (path / "c.toml").write_text(CONFIG.format(folder=folder, port=port))
-        done = subprocess.run([SLUICE, "send", "--config", path / "c.toml", "--message", path / "m.eml", "--recipients", path / "l.csv",
-                               "--from", "b@sender.example", "--deliver", "--json"], capture_output=True, text=True, timeout=60)
+        done = deliver(path, CONFIG.format(folder=folder, port=port), MESSAGE, LIST, "b@sender.example")
         assert done.returncode == expected_exit, (name, done.returncode, done.stdout, done.stderr)
         octets = (path / "log" / "transactions.jsonl").read_bytes()
         assert not any(octet < 32 and octet != 10 or octet == 127 for octet in octets), (name, "control characters in the log", octets)
-        records = [json.loads(line) for line in octets.splitlines()]
+        records = log_records(path / "log")
         by_recipient = {}
         for record in records:
             if "recipient" in record:

@@ -11,7 +11,6 @@ import email.utils
 import html
 import json
 import os
-import pathlib
 import quopri
 import random
 import subprocess
@@ -19,7 +18,8 @@ import sys
 import tempfile
 import urllib.parse
 
-SLUICE = os.environ.get("SLUICE", str(pathlib.Path(__file__).parents[2] / "build" / "sluice"))
+from _sluice import SLUICE
+
 SEED = int(os.environ.get("SEED", random.randrange(2**32)))
 ROWS = 40
 

@@ -2,20 +2,14 @@
 """From a list to several receivers by way of a real name server: MX order, failover within one attempt, implicit MX,
 final and temporary words of DNS, each recipient's fate and its log."""
 # timeout_s: 120
-import json
-import os
 import pathlib
 import socket
-import subprocess
 import sys
 import tempfile
 import threading
-import time
 
-from _knot import Knot, free_port
-
-here = pathlib.Path(__file__).resolve().parent
-SLUICE = os.environ.get("SLUICE", here.parent.parent / "build" / "sluice")
+from _knot import Knot
+from _sluice import Sink, deliver, free_port, log_records
 
 ZONE = """$ORIGIN mail.test.
 $TTL 300
@@ -61,27 +55,21 @@ def main():
             Knot(knot_folder, {"mail.test": ZONE}) as knot:
         port = free_port()
         refuse(port)
-        sink = subprocess.Popen([SLUICE, "sink", "--listen", f"127.0.0.12:{port}"], stdout=subprocess.PIPE, text=True)
-        path = pathlib.Path(folder)
-        (path / "m.eml").write_text("From: a@sender.example\nSubject: hello\n\nHello {{email}}\n")
-        (path / "l.csv").write_text("email\n" + "".join(f"{r}\n" for r in RECIPIENTS))
-        (path / "c.toml").write_text(
+        config = (
             f'[engine]\nhostname = "mta.sender.example"\nspool = "{folder}/spool"\nlog = "{folder}/log"\n'
             f'[dns]\nservers = ["127.0.0.1:{knot.port}"]\n'
             f'[destination."*"]\nport = {port}\n[destination."*".retry]\nfirst = "1s"\nfactor = 1.0\njitter = 0.0\n'
             '[destination."*".expire]\nnormal = "4s"\n')
-        time.sleep(0.3)
-        done = subprocess.run([SLUICE, "send", "--config", path / "c.toml", "--message", path / "m.eml", "--recipients",
-                               path / "l.csv", "--from", "b@sender.example", "--deliver", "--json"],
-                              capture_output=True, text=True, timeout=60)
-        sink.terminate()
-        taken = sink.communicate()[0]
-        records = [json.loads(line) for line in (path / "log" / "transactions.jsonl").read_text().splitlines()]
+        with Sink(listen=f"127.0.0.12:{port}") as sink:
+            done = deliver(pathlib.Path(folder), config, "From: a@sender.example\nSubject: hello\n\nHello {{email}}\n",
+                           "email\n" + "".join(f"{r}\n" for r in RECIPIENTS), "b@sender.example")
+        taken = sink.result
+        records = log_records(pathlib.Path(folder) / "log")
         of = {r: [x for x in records if x.get("recipient") == r] for r in RECIPIENTS}
         assert done.returncode == 1, (done.returncode, done.stdout, done.stderr)
         for recipient, fate in RECIPIENTS.items():
             assert of[recipient] and of[recipient][-1]["event"] == fate, (recipient, of[recipient])
-        assert "6 distinct" in taken and "duplicates  0" in taken, taken
+        assert (taken["distinct_recipients"], taken["duplicates"]) == (6, 0), taken
 
         for recipient in ("a@failover.mail.test", "b@failover.mail.test", "e@alias.mail.test"):
             record, = of[recipient]  # every host within one attempt

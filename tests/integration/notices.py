@@ -20,7 +20,8 @@ except ImportError:
         sys.exit("notices.py: python3-flufl.bounce is missing; tools/setup.sh installs it")
     os.execv(DEBIANS_PYTHON, [DEBIANS_PYTHON, *sys.argv])
 
-SLUICE = pathlib.Path(os.environ.get("SLUICE", "build/sluice"))
+from _sluice import SLUICE, Sink
+
 COMPOSER = SLUICE.parent / "unit_engine"
 SUBJECTS = {"failed": "Undelivered Mail Returned to Sender", "delayed": "Delayed Mail (still being retried)",
             "relayed": "Successful Mail Delivery Report"}
@@ -117,16 +118,10 @@ def check_delivery(folder, samples):
     """The engine takes them from the spool like any campaign."""
     saved = folder / "saved"
     saved.mkdir()
-    sink = subprocess.Popen([SLUICE, "sink", "--listen", "127.0.0.1:0", "--count", str(len(samples)), "--save", saved],
-                            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    try:
-        port = re.search(r"listening on 127\.0\.0\.1:(\d+)", sink.stderr.readline())[1]
+    with Sink("--count", str(len(samples)), "--save", saved) as sink:
         subprocess.run([SLUICE, "serve", "--until-empty", "--quiet", "--spool", folder / "spool",
-                        "--next-hop", f"127.0.0.1:{port}"], check=True, timeout=60)
-        assert sink.wait(timeout=20) == 0
-    finally:
-        sink.kill()
-        sink.communicate()
+                        "--next-hop", f"127.0.0.1:{sink.port}"], check=True, timeout=60)
+        sink.end()
     contents = {octets: expected["to"] for octets, expected in samples.values()}
     for path in saved.iterdir():
         envelope, delivered_to, octets = path.read_bytes().split(b"\n", 2)

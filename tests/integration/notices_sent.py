@@ -2,35 +2,16 @@
 """What senders are told: one notice for all recipients of a message that fail together, a delay once, at expiry a notice at once;
 each delivered by the engine itself; nobody is told unless asked."""
 # timeout_s: 90
+import contextlib
 import email
-import json
-import os
 import pathlib
-import socket
-import subprocess
 import sys
 import tempfile
-import time
 
-here = pathlib.Path(__file__).resolve().parent
-SLUICE = os.environ.get("SLUICE", here.parent.parent / "build" / "sluice")
+from _sluice import Sink, deliver, free_port, log_records
+
 RECIPIENTS = [f"u{i}@d{i}.example" for i in range(3)]
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def send(folder, *options, fault=None):
-    """Exit code, log records and the messages that the sender got."""
-    path = pathlib.Path(folder)
-    sender_port, port = free_port(), free_port()
-    (path / "got").mkdir()
-    (path / "m.eml").write_text("From: a@news.example\nSubject: The news\n\nHello {{email}}\n")
-    (path / "l.csv").write_text("email\n" + "".join(f"{r}\n" for r in RECIPIENTS))
-    (path / "c.toml").write_text(f"""
+CONFIG = """
 [engine]
 hostname = "mta.news.example"
 spool = "{folder}/spool"
@@ -45,18 +26,21 @@ normal = "6s"
 warn = "2s"
 [destination."news.example"]
 next_hop = ["127.0.0.1:{sender_port}"]
-""")
-    sinks = [subprocess.Popen([SLUICE, "sink", "--listen", f"127.0.0.1:{sender_port}", "--save", path / "got", "--quiet"])]
-    if fault:
-        sinks.append(subprocess.Popen([SLUICE, "sink", "--listen", f"127.0.0.1:{port}", "--fault", fault, "--quiet"]))
-    time.sleep(0.5)
-    done = subprocess.run([SLUICE, "send", "--config", path / "c.toml", "--message", path / "m.eml", "--recipients", path / "l.csv", "--from",
-                           "b@news.example", "--deliver", "--json", *options], capture_output=True, text=True, timeout=60)
-    for sink in sinks:
-        sink.terminate()
-        sink.wait()
-    records = [json.loads(line) for line in (path / "log" / "transactions.jsonl").read_text().splitlines()]
-    return done.returncode, records, [email.message_from_bytes(f.read_bytes()) for f in sorted((path / "got").iterdir())]
+"""
+
+
+def send(folder, *options, fault=None):
+    """Exit code, log records and the messages that the sender got."""
+    path = pathlib.Path(folder)
+    (path / "got").mkdir()
+    with contextlib.ExitStack() as sinks:
+        sender_port = sinks.enter_context(Sink("--save", path / "got")).port
+        port = sinks.enter_context(Sink("--fault", fault)).port if fault else free_port()
+        done = deliver(path, CONFIG.format(folder=folder, port=port, sender_port=sender_port),
+                       "From: a@news.example\nSubject: The news\n\nHello {{email}}\n",
+                       "email\n" + "".join(f"{r}\n" for r in RECIPIENTS), "b@news.example", *options)
+    return done.returncode, log_records(path / "log"), [email.message_from_bytes(f.read_bytes())
+                                                        for f in sorted((path / "got").iterdir())]
 
 
 def reported(notice):

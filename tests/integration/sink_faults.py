@@ -1,45 +1,12 @@
 #!/usr/bin/env python3
 """sluice sink over real sockets: every fault, delays, saving, counting, two threads, and Postfix's smtp-source as a client."""
-import json
-import os
 import pathlib
 import re
-import signal
-import socket
 import subprocess
 import tempfile
 import time
 
-SLUICE = os.environ.get("SLUICE", "build/sluice")
-HERE = pathlib.Path(__file__).resolve().parent
-
-
-class Sink:
-    """A sink under way. On leaving it is told to end, and `result` is what it printed."""
-
-    def __init__(self, *options):
-        self.process = subprocess.Popen([SLUICE, "sink", "--listen", "127.0.0.1:0", "--json", *options],
-                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        line = self.process.stderr.readline()
-        self.port = int(re.search(r"listening on 127\.0\.0\.1:(\d+)", line)[1])
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        if not hasattr(self, "result"):
-            self.process.send_signal(signal.SIGTERM)
-            self.end()
-
-    def end(self):
-        out, err = self.process.communicate(timeout=20)
-        assert self.process.returncode == 0, (self.process.returncode, err)
-        self.result = json.loads(out)
-
-    def connect(self):
-        connection = socket.create_connection(("127.0.0.1", self.port), timeout=20)
-        connection.settimeout(20)
-        return connection
+from _sluice import SLUICE, Sink, root
 
 
 def read_all(connection):
@@ -182,7 +149,7 @@ def says_what_is_wrong():
 
 
 def smtp_source_is_content():
-    tools = subprocess.run(["bash", HERE.parent.parent / "tools/postfix_tools.sh"], stdout=subprocess.PIPE, text=True, check=True)
+    tools = subprocess.run(["bash", root / "tools/postfix_tools.sh"], stdout=subprocess.PIPE, text=True, check=True)
     with Sink("--threads", "2") as sink:
         for options in ((), ("-d",), ("-r", "3")):
             subprocess.run([f"{tools.stdout.strip()}/smtp-source", *options, "-s", "8", "-m", "400", "-l", "5000",
