@@ -5,24 +5,12 @@
 
 #include <sstream>
 
+#include "tests/unit/tools/attempt_record.h"
 #include "tools/log_table.h"
 #include "tools/terminal_text.h"
 
 namespace sluice::tools {
 namespace {
-
-LogRecord attempt(uint64_t number, std::string time, std::string event) {
-  LogRecord record;
-  record.time = std::move(time);
-  record.event = std::move(event);
-  record.id = "5f3a.17";
-  record.campaign = "news-47";
-  record.recipient = "ann@example.net";
-  record.attempt = number;
-  record.host = "mx1.example.net";
-  record.remote = "192.0.2.7:25";
-  return record;
-}
 
 LogRecord setback(std::string recipient, std::string time, std::string reason,
                   std::string next_attempt) {
@@ -75,9 +63,7 @@ TEST(LogHistory, keeps_campaigns_of_the_same_recipient_apart_and_repeated_lines_
   const std::string text = history.text();
   EXPECT_NE(text.find("news-47"), std::string::npos);
   EXPECT_NE(text.find("news-48"), std::string::npos);
-  size_t rows = 0;
-  for (size_t at = 0; (at = text.find("delivered", at)) != std::string::npos; ++at) ++rows;
-  EXPECT_EQ(rows, 2u) << text;
+  EXPECT_EQ(count(text, "delivered"), 2u) << text;
 }
 
 TEST(LogHistory, begins_with_the_acceptance_of_the_campaign) {

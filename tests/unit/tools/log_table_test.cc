@@ -2,23 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/unit/tools/attempt_record.h"
 #include "tools/terminal_text.h"
 
 namespace sluice::tools {
 namespace {
-
-LogRecord attempt(uint64_t number, std::string time, std::string event) {
-  LogRecord record;
-  record.time = std::move(time);
-  record.event = std::move(event);
-  record.id = "5f3a.17";
-  record.campaign = "news-47";
-  record.recipient = "ann@example.net";
-  record.attempt = number;
-  record.host = "mx1.example.net";
-  record.remote = "192.0.2.7:25";
-  return record;
-}
 
 TEST(LogTable, a_row_is_one_line_of_at_most_100_columns) {
   LogRecord record = attempt(1, "2026-11-22T05:27:44.123456Z", "deferred");
