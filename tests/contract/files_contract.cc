@@ -88,17 +88,16 @@ TEST_P(ProactorContract, a_full_disk_is_an_error_of_the_write) {
 
 TEST_P(ProactorContract, a_forbidden_directory_is_eacces) {
   Machine machine(GetParam());
-  const auto directory = machine.world().forbidden_directory();
-  if (!directory) GTEST_SKIP() << "cannot be had here";
+  const std::string directory = machine.world().forbidden_directory();
   Open open;
-  open.path = *directory + "/file";
+  open.path = directory + "/file";
   open.flags = O_WRONLY | O_CREAT;
   EXPECT_EQ(machine.run(open), -EACCES);
   MakeDirectory make;
-  make.path = *directory + "/below";
+  make.path = directory + "/below";
   EXPECT_EQ(machine.run(make), -EACCES);
   ListDirectory list;
-  list.path = *directory;
+  list.path = directory;
   EXPECT_EQ(machine.run(list), -EACCES);
 }
 

@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <ostream>
 #include <string>
 
@@ -36,9 +35,8 @@ class ProactorWorld {
   virtual std::string full_file() = 0;
 
   /// An existing directory that this process may neither read nor change (EACCES), from here to the
-  /// world's end; none where that cannot be had. To be called last in a test: it may take rights
-  /// from the process.
-  virtual std::optional<std::string> forbidden_directory() = 0;
+  /// world's end. To be called last in a test: it may take rights from the process.
+  virtual std::string forbidden_directory() = 0;
 };
 
 /// What the suite is run on. Each implementation instantiates the suite in a file of its own:

@@ -30,7 +30,7 @@ class SimulatedWorld final : public ProactorWorld {
   std::string scratch() override { return "/scratch"; }
   SocketAddress black_hole() override { return *SocketAddress::parse("192.0.2.1:25"); }
   std::string full_file() override { return "/full"; }
-  std::optional<std::string> forbidden_directory() override { return "/forbidden"; }
+  std::string forbidden_directory() override { return "/forbidden"; }
 
  private:
   sim::World world_;

@@ -65,7 +65,7 @@ class UringWorld final : public ProactorWorld {
     return address;
   }
 
-  std::optional<std::string> forbidden_directory() override {
+  std::string forbidden_directory() override {
     const std::string path = scratch_ + "/forbidden";
     CHECK(mkdir(path.c_str(), 0) == 0);
     if (geteuid() != 0) return path;
