@@ -45,7 +45,7 @@ std::expected<CampaignMessage, spool::ErrorCode> CampaignMessage::decode(spool::
   message.columns.resize(columns);
   for (std::string_view& column : message.columns) column = take_text(reader);
   if (reader.failed()) return damaged;
-  message.content = std::as_bytes(std::span(reader.rest()));
+  message.content = reader.rest();
   return message;
 }
 

@@ -3,18 +3,19 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <vector>
 
 namespace sluice::spool {
 
-/// Appends `value` as LEB128: seven bits an octet, the lowest first, the high bit set on all but
-/// the last. 1 to 10 octets.
-inline void put_leb128(std::vector<std::byte>& out, uint64_t value) {
+/// Appends `value` to `out`, a string or a vector of octets, as LEB128: seven bits an octet, the
+/// lowest first, the high bit set on all but the last. 1 to 10 octets.
+template <class Octets>
+void put_leb128(Octets& out, uint64_t value) {
+  using Octet = typename Octets::value_type;
   while (value >= 0x80) {
-    out.push_back(static_cast<std::byte>(value | 0x80));
+    out.push_back(static_cast<Octet>(value | 0x80));
     value >>= 7;
   }
-  out.push_back(static_cast<std::byte>(value));
+  out.push_back(static_cast<Octet>(value));
 }
 
 /// Takes a LEB128 value off the front of `in`. False when `in` ends within it or it does not fit 64
