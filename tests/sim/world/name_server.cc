@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "io/check.h"
+#include "tests/sim/world/dns_octets.h"
 
 namespace sluice::sim {
 namespace {
@@ -21,32 +22,9 @@ std::string type_text(uint16_t type) {
   return "TYPE" + std::to_string(type);
 }
 
-std::string u16(size_t value) {
-  return {static_cast<char>(value >> 8), static_cast<char>(value & 0xFF)};
-}
-
-std::string u32(uint32_t value) { return u16(value >> 16) + u16(value & 0xFFFF); }
-
 uint16_t u16_at(std::string_view octets, size_t at) {
   return static_cast<uint16_t>(static_cast<unsigned char>(octets[at]) << 8 |
                                static_cast<unsigned char>(octets[at + 1]));
-}
-
-std::string on_the_wire(std::string_view name) {
-  std::string octets;
-  if (name.ends_with('.')) name.remove_suffix(1);
-  while (!name.empty()) {
-    const std::string_view label = name.substr(0, name.find('.'));
-    octets += static_cast<char>(label.size());
-    octets += label;
-    name.remove_prefix(std::min(label.size() + 1, name.size()));
-  }
-  return octets + '\0';
-}
-
-std::string record(std::string_view owner, uint16_t type, uint32_t ttl_s, std::string_view data) {
-  return std::string(owner) + u16(type) + u16(1) + u32(ttl_s) + u16(data.size()) +
-         std::string(data);
 }
 
 std::string in_lower_case(std::string text) {

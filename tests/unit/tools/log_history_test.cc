@@ -12,6 +12,14 @@
 namespace sluice::tools {
 namespace {
 
+/// Of the whole campaign: the record of no recipient.
+LogRecord acceptance(std::string time) {
+  LogRecord record;
+  record.time = std::move(time), record.event = "accepted";
+  record.campaign = "news-47", record.recipients = 100000;
+  return record;
+}
+
 LogRecord setback(std::string recipient, std::string time, std::string reason,
                   std::string next_attempt) {
   LogRecord record = attempt(1, std::move(time), "deferred");
@@ -68,10 +76,7 @@ TEST(LogHistory, keeps_campaigns_of_the_same_recipient_apart_and_repeated_lines_
 
 TEST(LogHistory, begins_with_the_acceptance_of_the_campaign) {
   LogHistory history;
-  LogRecord accepted;
-  accepted.time = "2026-11-22T05:27:00.000000Z", accepted.event = "accepted",
-  accepted.campaign = "news-47", accepted.recipients = 100000;
-  history.add(accepted);
+  history.add(acceptance("2026-11-22T05:27:00.000000Z"));
   history.add(attempt(1, "2026-11-22T05:27:44.000000Z", "delivered"));
   EXPECT_NE(
       history.text().find(
@@ -124,10 +129,7 @@ TEST(LogHistory, does_not_take_other_numbers_in_a_reply_for_another_reason) {
 
 TEST(LogHistory, fills_a_gap_with_the_setbacks_that_others_were_told_of) {
   LogHistory history;
-  LogRecord accepted;
-  accepted.time = "2026-11-22T05:00:00.000000Z", accepted.event = "accepted",
-  accepted.campaign = "news-47", accepted.recipients = 100000;
-  history.add(accepted);
+  history.add(acceptance("2026-11-22T05:00:00.000000Z"));
   // Two setbacks, each told with several recipients; one before the acceptance, one elsewhere.
   for (const char* who : {"bob@example.net", "carl@example.net"}) {
     history.add_setback(setback(who, "2026-11-22T04:00:00.000000Z", "connect: before",

@@ -2,42 +2,25 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/sim/world/dns_octets.h"
 #include "tests/sim/world/random.h"
 
 namespace sluice::engine::dns {
 namespace {
 
-std::string u16(unsigned value) {
-  return {static_cast<char>(value >> 8), static_cast<char>(value & 0xFF)};
-}
-
-std::string u32(uint32_t value) { return u16(value >> 16) + u16(value & 0xFFFF); }
-
-/// "a.test" as labels.
-std::string wire(std::string_view name) {
-  std::string out;
-  while (!name.empty()) {
-    const std::string_view label = name.substr(0, name.find('.'));
-    out += static_cast<char>(label.size());
-    out += label;
-    name.remove_prefix(std::min(label.size() + 1, name.size()));
-  }
-  return out + '\0';
-}
+using sim::on_the_wire;
+using sim::record;
+using sim::u16;
+using sim::u32;
 
 const std::string to_question = "\xC0\x0C";
-
-std::string record(const std::string& owner, unsigned type, uint32_t ttl_s,
-                   const std::string& data) {
-  return owner + u16(type) + u16(1) + u32(ttl_s) + u16(static_cast<unsigned>(data.size())) + data;
-}
 
 std::string mx(unsigned preference, const std::string& host) { return u16(preference) + host; }
 
 std::string soa(uint32_t ttl_s, uint32_t minimum) {
-  return record(
-      wire("test"), 6, ttl_s,
-      wire("ns.test") + wire("root.test") + u32(1) + u32(2) + u32(3) + u32(4) + u32(minimum));
+  return record(on_the_wire("test"), 6, ttl_s,
+                on_the_wire("ns.test") + on_the_wire("root.test") + u32(1) + u32(2) + u32(3) +
+                    u32(4) + u32(minimum));
 }
 
 struct Message {
@@ -46,9 +29,8 @@ struct Message {
   std::vector<std::string> answers = {}, authorities = {};
 
   std::string octets() const {
-    std::string out = u16(4711) + u16(flags) + u16(1) + u16(static_cast<unsigned>(answers.size())) +
-                      u16(static_cast<unsigned>(authorities.size())) + u16(0) + wire(name) +
-                      u16(type) + u16(1);
+    std::string out = u16(4711) + u16(flags) + u16(1) + u16(answers.size()) +
+                      u16(authorities.size()) + u16(0) + on_the_wire(name) + u16(type) + u16(1);
     for (const auto& r : answers) out += r;
     for (const auto& r : authorities) out += r;
     return out;
@@ -63,9 +45,9 @@ std::expected<Answer, std::string_view> read(const std::string& octets,
 TEST(Answer, has_the_MXes_in_lower_case_by_preference_once_each) {
   const auto answer =
       read(Message{.name = "Example.TEST",
-                   .answers = {record(to_question, 15, 300, mx(20, wire("MX2.test"))),
-                               record(to_question, 15, 200, mx(10, wire("mx1.test"))),
-                               record(to_question, 15, 200, mx(10, wire("mx1.test")))}}
+                   .answers = {record(to_question, 15, 300, mx(20, on_the_wire("MX2.test"))),
+                               record(to_question, 15, 200, mx(10, on_the_wire("mx1.test"))),
+                               record(to_question, 15, 200, mx(10, on_the_wire("mx1.test")))}}
                .octets());
   ASSERT_TRUE(answer) << answer.error();
   EXPECT_EQ(answer->kind, Answer::Kind::found);
@@ -86,12 +68,12 @@ TEST(Answer, has_addresses_of_both_families) {
 }
 
 TEST(Answer, follows_aliases_in_any_order_and_takes_the_least_time) {
-  const auto answer =
-      read(Message{.answers = {record(wire("b.test"), 15, 300, mx(10, std::string(1, '\0'))),
-                               record(wire("A.test"), 5, 50, wire("b.test")),
-                               record(to_question, 5, 70, wire("a.test")),
-                               record(wire("stray.test"), 15, 1, mx(1, wire("stray.test")))}}
-               .octets());
+  const auto answer = read(Message{
+      .answers = {record(on_the_wire("b.test"), 15, 300, mx(10, std::string(1, '\0'))),
+                  record(on_the_wire("A.test"), 5, 50, on_the_wire("b.test")),
+                  record(to_question, 5, 70, on_the_wire("a.test")),
+                  record(on_the_wire("stray.test"), 15, 1, mx(1, on_the_wire("stray.test")))}}
+                               .octets());
   ASSERT_TRUE(answer);
   EXPECT_EQ(answer->mx, (std::vector<MxRecord>{{10, ""}})) << "nothing of a name nobody asked for";
   EXPECT_EQ(answer->ttl_s, 50u);
@@ -100,7 +82,7 @@ TEST(Answer, follows_aliases_in_any_order_and_takes_the_least_time) {
 TEST(Answer, tells_the_kinds_of_nothing_apart) {
   using Kind = Answer::Kind;
   const auto kind = [](const Message& message) { return read(message.octets())->kind; };
-  const std::string alias = record(to_question, 5, 70, wire("a.test"));
+  const std::string alias = record(to_question, 5, 70, on_the_wire("a.test"));
   EXPECT_EQ(kind({.authorities = {soa(60, 60)}}), Kind::no_data);
   EXPECT_EQ(kind({}), Kind::no_data);
   EXPECT_EQ(kind({.flags = 0x8183}), Kind::no_name);
@@ -109,8 +91,9 @@ TEST(Answer, tells_the_kinds_of_nothing_apart) {
   EXPECT_EQ(kind({.flags = 0x8183, .answers = {alias}}), Kind::no_name);
   EXPECT_EQ(kind({.flags = 0x8182}), Kind::server_failed);
   EXPECT_EQ(kind({.flags = 0x8185}), Kind::server_failed);
-  EXPECT_EQ(kind({.answers = {alias, record(wire("a.test"), 5, 70, wire("example.test"))}}),
-            Kind::alias_loop);
+  EXPECT_EQ(
+      kind({.answers = {alias, record(on_the_wire("a.test"), 5, 70, on_the_wire("example.test"))}}),
+      Kind::alias_loop);
   EXPECT_EQ(read(Message{.answers = {alias}}.octets())->alias, "a.test");
 }
 
@@ -153,7 +136,7 @@ TEST(Answer, names_that_lead_in_circles_or_go_on_too_long_are_none) {
   EXPECT_TRUE(read_host(to_question));
   EXPECT_FALSE(read_host(u16(0xC000 | here))) << "points to itself";
   EXPECT_FALSE(read_host("\1a" + u16(0xC000 | here))) << "in a circle";
-  EXPECT_FALSE(read_host(u16(0xC000 | (here + 2)) + wire("later"))) << "ahead";
+  EXPECT_FALSE(read_host(u16(0xC000 | (here + 2)) + on_the_wire("later"))) << "ahead";
   EXPECT_FALSE(read_host(std::string("\x41x\0", 3))) << "no such type of label";
   std::string longest;
   for (int i = 0; i < 127; ++i) longest += "\1a";
@@ -163,8 +146,8 @@ TEST(Answer, names_that_lead_in_circles_or_go_on_too_long_are_none) {
 
 TEST(Answer, cut_anywhere_it_is_none) {
   const std::string whole = Message{
-      .answers = {record(to_question, 5, 70, wire("a.test")),
-                  record(wire("a.test"), 15, 300, mx(10, wire("mx1.test")))},
+      .answers = {record(to_question, 5, 70, on_the_wire("a.test")),
+                  record(on_the_wire("a.test"), 15, 300, mx(10, on_the_wire("mx1.test")))},
       .authorities = {
           soa(60, 60)}}.octets();
   ASSERT_TRUE(read(whole));
@@ -176,8 +159,8 @@ TEST(Answer, with_any_octets_changed_keeps_its_bounds) {
   const uint64_t seed = 20261122;
   sim::Random random(seed);
   const std::string whole = Message{
-      .answers = {record(to_question, 5, 70, wire("a.test")),
-                  record(wire("a.test"), 15, 300, mx(10, wire("mx1.test")))},
+      .answers = {record(to_question, 5, 70, on_the_wire("a.test")),
+                  record(on_the_wire("a.test"), 15, 300, mx(10, on_the_wire("mx1.test")))},
       .authorities = {
           soa(60, 60)}}.octets();
   for (int round = 0; round < 50'000; ++round) {
@@ -195,7 +178,7 @@ TEST(Answer, holds_no_more_records_than_it_says) {
   Message message;
   for (unsigned i = 0; i < 500; ++i)
     message.answers.push_back(
-        record(to_question, 15, 5, mx(500 - i, wire("mx" + std::to_string(i) + ".test"))));
+        record(to_question, 15, 5, mx(500 - i, on_the_wire("mx" + std::to_string(i) + ".test"))));
   const auto answer = read(message.octets());
   ASSERT_TRUE(answer);
   ASSERT_EQ(answer->mx.size(), Answer::records_max);
