@@ -27,6 +27,19 @@ void declare_config(CLI::App& app, std::string& path) {
       ->type_name("FILE");
 }
 
+void declare_priority(CLI::App& app, std::optional<engine::Priority>& priority,
+                      const char* meaning) {
+  app.add_option_function<std::string>(
+         "--priority",
+         [&priority](const std::string& word) {
+           priority = engine::parse_priority(word);
+           if (!priority)
+             throw CLI::ValidationError("--priority " + word, "it is urgent, normal or non-urgent");
+         },
+         meaning)
+      ->type_name("urgent|normal|non-urgent");
+}
+
 void ConfigurationOptions::declare_config(CLI::App& app) { tools::declare_config(app, path_); }
 
 void ConfigurationOptions::declare_spool(CLI::App& app, const char* meaning) {

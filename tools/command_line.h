@@ -5,6 +5,7 @@
 #include <string>
 
 #include "engine/config.h"
+#include "engine/priority.h"
 
 namespace sluice::tools {
 
@@ -15,6 +16,10 @@ std::optional<int> parse_command_line(CLI::App& app, int argc, char** argv);
 
 /// `--config FILE`.
 void declare_config(CLI::App& app, std::string& path);
+
+/// `--priority urgent|normal|non-urgent`.
+void declare_priority(CLI::App& app, std::optional<engine::Priority>& priority,
+                      const char* meaning);
 
 /// The options by which a command finds its configuration.
 class ConfigurationOptions {

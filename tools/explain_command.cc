@@ -37,7 +37,7 @@ Exit codes: 0 done, 64 usage, 69 io_uring is not to be had, 78 configuration.
 struct Arguments {
   std::string address, next_hop, at;
   ConfigurationOptions configuration;
-  engine::Priority priority = engine::Priority::normal;
+  std::optional<engine::Priority> priority;
   bool json = false;
 };
 
@@ -49,16 +49,8 @@ void declare(CLI::App& app, Arguments& arguments) {
                  "Accepted at this time (UTC: 2026-11-22, \"2026-11-22 05:27\"; or an age: 2h); "
                  "default: now")
       ->type_name("TIME");
-  app.add_option_function<std::string>(
-         "--priority",
-         [&arguments](const std::string& word) {
-           const auto priority = engine::parse_priority(word);
-           if (!priority)
-             throw CLI::ValidationError("--priority " + word, "it is urgent, normal or non-urgent");
-           arguments.priority = *priority;
-         },
-         "How long it may wait: the configuration's expire keys; default: normal")
-      ->type_name("urgent|normal|non-urgent");
+  declare_priority(app, arguments.priority,
+                   "How long it may wait: the configuration's expire keys; default: normal");
   app.add_option("--next-hop", arguments.next_hop,
                  "As if delivered to this server, instead of what the configuration says")
       ->type_name("HOST:PORT");
@@ -130,7 +122,8 @@ int explain_command(int argc, char** argv) {
   auto ring = io::open_uring({.entries = 256, .sockets_max = 64, .receive_buffers = 64});
   if (!ring) return complain(ring.error().message, EX_UNAVAILABLE);
 
-  Explanation out{.now = (*ring)->wall(), .priority = arguments.priority};
+  Explanation out{.now = (*ring)->wall(),
+                  .priority = arguments.priority.value_or(engine::Priority::normal)};
   out.accepted_at = out.now;
   if (!arguments.at.empty()) {
     const auto at = log_time(arguments.at, out.now);

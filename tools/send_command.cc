@@ -91,16 +91,9 @@ void declare(CLI::App& app, Arguments& arguments) {
          "Who is told of failures and delays: the log only (default), or the envelope sender too, "
          "by mail (RFC 3464)")
       ->type_name("log|sender");
-  app.add_option_function<std::string>(
-         "--priority",
-         [&submission](const std::string& word) {
-           submission.priority = engine::parse_priority(word);
-           if (!submission.priority)
-             throw CLI::ValidationError("--priority " + word, "it is urgent, normal or non-urgent");
-         },
-         "How long it may wait: the configuration's expire keys. Default: as Priority, Importance "
-         "or X-Priority of the message says, else normal")
-      ->type_name("urgent|normal|non-urgent");
+  declare_priority(app, submission.priority,
+                   "How long it may wait: the configuration's expire keys. Default: as Priority, "
+                   "Importance or X-Priority of the message says, else normal");
   app.add_flag("--skip-invalid", submission.skip_invalid,
                "Leave bad rows out, into FILE.rejected.csv, and send the rest");
   app.add_flag("--deliver", arguments.deliver,
