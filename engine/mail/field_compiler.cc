@@ -238,6 +238,15 @@ void FieldCompiler::add_message_id(uint64_t campaign_uid, std::string_view domai
   builder_.set_message_id(element);
 }
 
+void FieldCompiler::keep_message_id(std::string_view id) {
+  const uint32_t field = builder_.begin_field("Message-ID:", false);
+  const uint32_t element = builder_.begin_element(Layout::token);
+  builder_.text(id);
+  builder_.end(element);
+  builder_.end(field);  // not end_field(), which would make octets of it
+  builder_.set_message_id(element);
+}
+
 void FieldCompiler::compile_sender(std::string_view sender) {
   Value value{"sender", {}, fmt::format("sender {}", sender), std::string(sender)};
   if (!is_ascii(value.text)) builder_.set_has_utf8_envelope();

@@ -23,6 +23,8 @@ class FieldCompiler {
   void compile_added(std::string_view name, std::string_view value, std::string_view where);
   /// Message-ID: <uid-hex.number@domain>.
   void add_message_id(uint64_t campaign_uid, std::string_view domain);
+  /// One of the message's own, without tags: known as such, and the same for all.
+  void keep_message_id(std::string_view id);
   void compile_sender(std::string_view sender);
 
  private:

@@ -81,6 +81,12 @@ bool Program::is_well_formed() const {
          mail::is_well_formed(*this, message_end, size, Scope::element);
 }
 
+bool Program::is_personal() const {
+  return std::ranges::any_of(code, [](const Instruction& i) {
+    return i.op == Op::slot || i.op == Op::section || i.op == Op::inverted;
+  });
+}
+
 void Program::derive() {
   bool address = false;
   for (uint32_t at = 0, field_end = 0; at < message_end; ++at) {

@@ -72,6 +72,9 @@ struct Program {
 
   std::shared_ptr<const std::string> storage;  // of `literals`, when they are the program's own
 
+  /// Does what it writes depend on whom it is for?
+  bool is_personal() const;
+
   /// Is the program of the shape above, with every reference within bounds?
   bool is_well_formed() const;
   void derive();

@@ -6,18 +6,22 @@
 
 namespace sluice::engine::mail {
 
+Template::Template(Program&& program)
+    : program_(std::make_shared<const Program>(std::move(program))),
+      is_personal_(program_->is_personal()) {}
+
 Template Template::ready_made() {
   ProgramBuilder builder;
   builder.slot(0, Escape::wire);
   builder.set_has_8bit_slots();
   builder.end_message();
-  return Template(std::make_shared<const Program>(std::move(builder).finish({false})));
+  return Template(std::move(builder).finish({false}));
 }
 
 std::optional<Template> Template::decode(spool::Bytes bytes) {
   auto program = Program::decode(bytes);
   if (!program) return {};
-  return Template(std::make_shared<const Program>(std::move(*program)));
+  return Template(std::move(*program));
 }
 
 std::string Template::encode() const { return program_->encode(); }

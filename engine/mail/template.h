@@ -72,13 +72,17 @@ class Template {
   bool forbids_newline(size_t column) const;
 
   bool has_8bit_literals() const;
+  /// Do sender or message depend on the recipient? Not when nothing of them has a tag, and the
+  /// message brought what else would be added for each: its Message-ID and To. O(1).
+  bool is_personal() const { return is_personal_; }
 
   const Program& program() const { return *program_; }
 
  private:
-  explicit Template(std::shared_ptr<const Program> program) : program_(std::move(program)) {}
+  explicit Template(Program&& program);
 
   std::shared_ptr<const Program> program_;
+  bool is_personal_;
 };
 
 /// Merges one recipient into a template: the Body of an SMTP transaction. A value in the session's

@@ -39,10 +39,20 @@ std::string cut_lines(std::string_view text) {
   return out;
 }
 
+// RFC 5322 section 3.6.4, liberally: nothing in it that needs encoding, folding or merging.
+bool is_message_id(std::string_view text) {
+  constexpr size_t bytes_max = 900;
+  return text.size() <= bytes_max && text.starts_with('<') && text.ends_with('>') &&
+         text.find('@') != text.npos && !has_mustache(text) &&
+         std::ranges::all_of(text, [](char c) { return c > ' ' && c < 0x7f; });
+}
+
 class TemplateCompiler {
  public:
-  explicit TemplateCompiler(const TemplateInput& input)
+  /// `is_shared`: if nothing else makes it personal, its Message-ID shall not.
+  TemplateCompiler(const TemplateInput& input, bool is_shared)
       : input_(input),
+        is_shared_(is_shared),
         source_(input.message, input.path),
         columns_(input.columns, input.statistics),
         fields_(source_, columns_, builder_) {}
@@ -68,18 +78,25 @@ class TemplateCompiler {
     return std::move(builder_).finish(columns_.newline_forbidden());
   }
 
+  bool has_kept_message_id() const { return has_kept_message_id_; }
+
  private:
   static bool is_dropped(const HeaderField& field) {
     return field.is("Bcc") || field.is("Resent-Bcc") || field.is("Return-Path");
   }
 
-  // Would all recipients get the same one?
-  static bool is_literal_message_id(const HeaderField& field) {
+  // Would all recipients get the same one, though they get different messages?
+  bool is_replaced_message_id(const HeaderField& field) const {
+    if (!field.is("Message-ID") || is_kept_message_id(field)) return false;
     const auto scanned = scan_mustache(field.value, false);
-    return field.is("Message-ID") && scanned.errors.empty() &&
+    return scanned.errors.empty() &&
            std::ranges::none_of(scanned.tokens, [](const MustacheToken& token) {
              return token.kind == Kind::variable;
            });
+  }
+
+  bool is_kept_message_id(const HeaderField& field) const {
+    return is_shared_ && field.is("Message-ID") && is_message_id(unfold(field.value));
   }
 
   void check_header(const Header& header) {
@@ -104,12 +121,17 @@ class TemplateCompiler {
     const auto& header = part.header;
     const auto* id = header.find("Message-ID");
     for (const auto& field : header.fields) {
-      if (is_dropped(field) || is_literal_message_id(field)) continue;
-      put_field(field, part, plan);
+      if (is_dropped(field) || is_replaced_message_id(field)) continue;
+      if (is_kept_message_id(field)) {
+        fields_.keep_message_id(unfold(field.value));
+        has_kept_message_id_ = true;
+      } else {
+        put_field(field, part, plan);
+      }
     }
     if (header.find("Date") == nullptr)
       builder_.wire(fmt::format("Date: {}\r\n", date_text(input_.date)));
-    if (id == nullptr || is_literal_message_id(*id))
+    if (id == nullptr || is_replaced_message_id(*id))
       fields_.add_message_id(input_.campaign_uid, input_.message_id_domain);
     if (header.find("To") == nullptr) fields_.compile_added("To", "<{{email}}>", {});
     if (!input_.unsubscribe_url.empty() && header.find("List-Unsubscribe") == nullptr) {
@@ -214,6 +236,8 @@ class TemplateCompiler {
   }
 
   const TemplateInput& input_;
+  const bool is_shared_;
+  bool has_kept_message_id_ = false;
   SourceText source_;
   Columns columns_;
   ProgramBuilder builder_;
@@ -244,9 +268,13 @@ std::optional<TemplateError> check_octets(const TemplateInput& input) {
 
 std::expected<Template, std::vector<TemplateError>> Template::compile(const TemplateInput& input) {
   if (const auto error = check_octets(input)) return std::unexpected(std::vector{*error});
-  auto program = TemplateCompiler(input).run();
+  // A Message-ID without tags stays where the message is the same for all.
+  TemplateCompiler shared(input, true);
+  auto program = shared.run();
+  if (program && program->is_personal() && shared.has_kept_message_id())
+    program = TemplateCompiler(input, false).run();
   if (!program) return std::unexpected(std::move(program.error()));
-  return Template(std::make_shared<const Program>(std::move(*program)));
+  return Template(std::move(*program));
 }
 
 }  // namespace sluice::engine::mail

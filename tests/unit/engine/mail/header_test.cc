@@ -154,6 +154,46 @@ TEST(MailHeader, literal_message_id_is_replaced_and_one_with_a_tag_kept) {
             " <a=20b=40c.1@x.example>");
 }
 
+/// What nothing else makes personal, its Message-ID does not either.
+TEST(MailHeader, literal_message_id_stays_in_a_message_that_is_the_same_for_all) {
+  const std::string head = "Message-ID: <1@x>\nFrom: a@b.example\n", to = "To: readers:;\n";
+  EXPECT_EQ(Merging{}.header(head + to + "\nbody\n", "Message-ID"), " <1@x>");
+  const auto t = Merging{}.compiled(head + to + "\nbody\n");
+  EXPECT_FALSE(t.is_personal());
+  const auto r = Merging{}.recipient();
+  Merge merge;
+  merge.begin(t, r, 3);
+  std::string text;
+  merge.message_id(text);
+  EXPECT_EQ(text, "<1@x>");
+  const auto encoded = t.encode();
+  EXPECT_FALSE(Template::decode(std::as_bytes(std::span(encoded)))->is_personal());
+
+  const std::string replaced = " <0000000000000abc.7@news.example>";
+  EXPECT_EQ(Merging{}.header(head + to + "\n{{name}}\n", "Message-ID"), replaced);
+  EXPECT_EQ(Merging{}.header(head + to + "Subject: {{#name}}x{{/name}}\n\n", "Message-ID"),
+            replaced);
+  Merging verp;
+  verp.sender = "b+{{id}}@news.example";
+  verp.columns.push_back("id");
+  verp.values.push_back("1");
+  EXPECT_EQ(verp.header(head + to + "\nbody\n", "Message-ID"), replaced);
+  Merging unsubscribe;
+  unsubscribe.unsubscribe_url = "https://u.example/{{email}}";
+  EXPECT_EQ(unsubscribe.header(head + to + "\nbody\n", "Message-ID"), replaced);
+  unsubscribe.unsubscribe_url = "https://u.example/";
+  EXPECT_EQ(unsubscribe.header(head + to + "\nbody\n", "Message-ID"), " <1@x>");
+}
+
+TEST(MailHeader, message_id_that_is_none_is_replaced_in_any_message) {
+  const std::string tail = "\nFrom: a@b.example\nTo: readers:;\n\nbody\n";
+  for (const std::string id : {"", "1@x", "<1>", "<a b@x>", "<\xc3\xa9@x>"}) {
+    EXPECT_EQ(Merging{}.header("Message-ID: " + id + tail, "Message-ID"),
+              " <0000000000000abc.7@news.example>")
+        << id;
+  }
+}
+
 TEST(MailHeader, message_id_and_sender_are_told) {
   Merging list = named("a.b..c=d@e");
   list.sender = "bounce+{{name}}@news.example";
