@@ -92,6 +92,7 @@ class SteadyState final : Client::Listener {
   void recipient_ended(TransactionNumber, unsigned, const Verdict& v) override {
     delivered += v.result == Result::success;
   }
+  void recipient_returned(TransactionNumber, unsigned) override { CHECK(false); }
   void transaction_ended(TransactionNumber) override { offer(); }
   void dot_withheld(TransactionNumber) override { CHECK(false); }
   void transaction_returned(TransactionNumber) override { CHECK(false); }

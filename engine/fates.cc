@@ -149,14 +149,16 @@ void Fates::tell_held(const Route& route, const Mailing& mailing, Item item,
   log_->append(entry);
 }
 
-void Fates::intend(const Mailing& mailing, Item item, Intender& intender,
+void Fates::intend(const Mailing& mailing, const std::vector<Item>& items, Intender& intender,
                    smtp::TransactionNumber transaction) {
-  gather({.uid = mailing.campaign->info().uid,
-          .item = item,
-          .kind = spool::OutcomeKind::intent,
-          .is_note = true,
-          .intender = &intender,
-          .transaction = transaction});
+  CHECK(!items.empty());
+  for (const Item& item : items)
+    gather({.uid = mailing.campaign->info().uid,
+            .item = item,
+            .kind = spool::OutcomeKind::intent,
+            .is_note = true,
+            .transaction = transaction});
+  gathered_.back().intender = &intender;  // the journal keeps the order
 }
 
 void Fates::forget(Intender& intender) {

@@ -69,9 +69,9 @@ class Fates final : spool::Journal::Listener,
                     report::LogEntry& entry);
   /// Whether it arrived is unknown since an earlier run, and it is held: logged.
   void tell_held(const Route& route, const Mailing& mailing, Item item, report::LogEntry& entry);
-  /// The final dot of the attempt that `item` counts is about to leave: intent_durable() follows,
-  /// unless forget() comes first.
-  void intend(const Mailing& mailing, Item item, Intender& intender,
+  /// The final dot of the attempt that `items` count is about to leave: intent_durable() follows
+  /// once, for all of them, unless forget() comes first.
+  void intend(const Mailing& mailing, const std::vector<Item>& items, Intender& intender,
               smtp::TransactionNumber transaction);
   void forget(Intender& intender);
   /// As HomeQueue::Outside.

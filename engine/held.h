@@ -22,8 +22,6 @@ struct Held {
   Recipient recipient;
   mail::Merge merge;
   std::string sender;
-  smtp::TransactionNumber transaction = 0;
-  bool is_offered = false;
 
   bool is_free() const { return mailing == nullptr; }
   /// Copies the entry in; false when it does not fit its campaign.
@@ -34,7 +32,7 @@ struct Held {
     mailing = &m;
     return true;
   }
-  void release() { mailing = nullptr, is_offered = false; }
+  void release() { mailing = nullptr; }
 
   /// Begins the merge, and fills `sender`.
   void begin_merge() {

@@ -12,6 +12,7 @@ namespace {
 constexpr io::Duration read_retry_delay =
     std::chrono::seconds(60);                  // the disk failed to read a block
 constexpr uint32_t recipients_per_want = 128;  // about half a block of short entries
+constexpr size_t sharing_max = 8192;           // recipients in memory for it, about 1 MiB of blocks
 }  // namespace
 
 void Outlet::set_permit(uint32_t sessions, HostPlan&& plan) {
@@ -83,29 +84,42 @@ Outlet::Attempt Outlet::attempt() {
   return attempt;
 }
 
-bool Outlet::take(Held& held) {
+bool Outlet::take(Envelope& envelope, unsigned recipients_max) {
   if (stopping_ || shard_.fates().is_paused()) return false;
-  if (!put_back_.empty()) {
-    PutBack& back = put_back_.back();
-    CHECK(held.hold(*back.mailing, back.item, std::as_bytes(std::span(back.entry))));
-    put_back_.pop_back();
-    return true;
-  }
+  if (!take_put_back(envelope, recipients_max)) return true;
+  using Joined = Envelope::Joined;
   for (Load& load : loads_) {
-    while (load.untaken() > 0) {
-      const size_t i = load.next++;
-      const Batch& batch = load.block->batch();
+    const Batch& batch = load.block->batch();
+    for (; load.untaken() > 0 && envelope.size() < recipients_max; ++load.next) {
+      const Item item = batch.items[load.next];
+      const Joined joined = envelope.add(*batch.mailing, item, load.block->entry(load.next));
+      if (joined == Joined::no) return true;
+      if (joined == Joined::damaged) shard_.fates().record_unreadable(route_, *batch.mailing, item);
       shard_.mark(*this);
-      if (held.hold(*batch.mailing, batch.items[i], load.block->entry(i))) return true;
-      shard_.fates().record_unreadable(route_, *batch.mailing, batch.items[i]);
     }
   }
-  return false;
+  return !envelope.is_free();
 }
 
-void Outlet::put_back(Held& held) {
-  put_back_.push_back({held.mailing, held.item, held.entry});
-  held.release();
+/// False: the next belongs in another transaction.
+bool Outlet::take_put_back(Envelope& envelope, unsigned recipients_max) {
+  using Joined = Envelope::Joined;
+  Joined joined = Joined::yes;
+  size_t taken = 0;
+  for (; taken < put_back_.size() && envelope.size() < recipients_max; ++taken) {
+    const PutBack& back = put_back_[taken];
+    joined = envelope.add(*back.mailing, back.item, std::as_bytes(std::span(back.entry)));
+    CHECK(joined != Joined::damaged);
+    if (joined == Joined::no) break;
+  }
+  put_back_.erase(put_back_.begin(), put_back_.begin() + static_cast<ptrdiff_t>(taken));
+  return joined == Joined::yes;
+}
+
+void Outlet::put_back(Envelope& envelope, unsigned recipient) {
+  put_back_.push_back(
+      {&envelope.mailing(), envelope.item(recipient), std::string(envelope.entry(recipient))});
+  envelope.end(recipient);
   shard_.mark(*this);
 }
 
@@ -148,7 +162,7 @@ size_t Outlet::untaken() const {
 
 void Outlet::wake_idle() {
   // A session that resumes leaves the list; one that finds nothing comes back to it.
-  for (size_t n = std::min(idle_.size(), untaken()); n > 0 && !idle_.empty(); --n)
+  for (size_t n = idle_.size(); n > 0 && !idle_.empty() && untaken() > 0; --n)
     idle_.back()->resume();
 }
 
@@ -167,16 +181,26 @@ void Outlet::open_sessions_wanted() {
   const size_t waiting = untaken();
   wake_idle();
   if (awaits_permit_) return;
-  for (size_t n = untaken(); n > 0 && sessions_ < permit_ && idle_.empty(); --n) {
+  while (untaken() > 0 && sessions_ < permit_ && idle_.empty()) {
     Session* session = shard_.create_session(*this);
     if (session == nullptr) break;
     ++sessions_;
     session->start();
   }
+  const size_t at_once = taken_at_once();
   const size_t wanted =
-      waiting < permit_ + recipients_per_want / 2 ? 1 + permit_ / recipients_per_want : 0;
+      waiting < at_once + recipients_per_want / 2 ? 1 + at_once / recipients_per_want : 0;
   for (; permit_ > 0 && wants_ + loads_.size() < wanted + 1 && wants_ < wanted; ++wants_)
     shard_.post(route_.home, Want{&route_, shard_.index()});
+}
+
+/// How many recipients the permitted sessions take in a turn of theirs.
+size_t Outlet::taken_at_once() const {
+  const bool is_shared =
+      !loads_.empty() && !loads_.front().block->batch().mailing->content.is_personal();
+  if (!is_shared) return permit_;
+  const size_t others = route_.policy.recipients_per_transaction_max - 1;
+  return permit_ + std::min(permit_ * others, sharing_max);
 }
 
 void Outlet::send_news() {

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "engine/block_load.h"
-#include "engine/held.h"
+#include "engine/envelope.h"
 #include "engine/message.h"
 #include "io/op.h"
 
@@ -15,8 +15,8 @@ class Session;
 class Shard;
 
 /// A shard's side of a route: the sessions it may hold and the recipients lent to it. Sessions take
-/// recipients one at a time, copied out of the block they were read with; a block's memory goes as
-/// its last recipient is taken.
+/// recipients a transaction at a time, copied out of the block they were read with; a block's
+/// memory goes as its last recipient is taken.
 class Outlet final : BlockLoad::Listener {
  public:
   Outlet(Shard& shard, const Route& route) : shard_(shard), route_(route) {}
@@ -36,11 +36,11 @@ class Outlet final : BlockLoad::Listener {
   };
   Attempt attempt();
 
-  /// Hands the next recipient to a session. False: none now; Session::resume() follows when there
-  /// are.
-  bool take(Held& held);
-  /// A recipient that was taken and not tried: the next session gets it.
-  void put_back(Held& held);
+  /// Hands the next recipients to a session: one, or as many in a row as go in one transaction, at
+  /// most `recipients_max`. False: none now; Session::resume() follows when there are.
+  bool take(Envelope& envelope, unsigned recipients_max);
+  /// A recipient that was taken and not tried: the next transaction gets it.
+  void put_back(Envelope& envelope, unsigned recipient);
 
   /// News of a session, by itself.
   void host_failed(const io::SocketAddress& host);
@@ -77,8 +77,10 @@ class Outlet final : BlockLoad::Listener {
   };
   void block_loaded(BlockLoad& block) override;
   void give_back(Load& load, io::Duration delay);
+  bool take_put_back(Envelope& envelope, unsigned recipients_max);
   void wake_idle();
   size_t untaken() const;
+  size_t taken_at_once() const;
   void open_sessions_wanted();
   void send_news();
 

@@ -39,7 +39,7 @@ Session::~Session() {
 void Session::start() {
   phase_began_ = shard_.loop().now();
   attempt_ = outlet_.attempt();
-  outlet_.take(held_[0]);
+  outlet_.take(envelopes_[0], recipients_max());
   connect();
 }
 
@@ -89,30 +89,41 @@ void Session::sent(io::Send&, const io::Completion& completion) {
   broken_ = true;
 }
 
+/// What the peer says it takes is known when the session is open.
+unsigned Session::recipients_max() const {
+  const uint32_t told = client_ ? client_->extensions().recipients_max : 0;
+  return std::min({outlet_.route().policy.recipients_per_transaction_max,
+                   static_cast<uint32_t>(smtp::Client::recipients_max), recipients_taken_,
+                   told > 0 ? told : UINT_MAX});
+}
+
+uint32_t Session::transactions_max() const {
+  const uint32_t told = client_->extensions().transactions_max;
+  return std::min(outlet_.route().policy.messages_per_session_max, told > 0 ? told : UINT_MAX);
+}
+
 bool Session::fill() {
   bool offered = false;
-  if (finishing_) return offered;
+  if (finishing_ || !opened_) return offered;
   while (client_->wants_transaction()) {
-    if (transactions_ >= outlet_.route().policy.messages_per_session_max) {
+    if (transactions_ >= transactions_max()) {
       client_->quit();
       return offered;
     }
-    // One that an earlier host returned goes before a new one.
-    auto held =
-        std::ranges::find_if(held_, [](const Held& h) { return !h.is_offered && !h.is_free(); });
-    if (held == held_.end()) held = std::ranges::find_if(held_, &Held::is_free);
-    CHECK(held != held_.end());
-    if (held->is_free() && !outlet_.take(*held)) return offered;
-    held->begin_merge();
+    // What was taken before the session was open, or an earlier host returned, goes first.
+    auto envelope = std::ranges::find_if(
+        envelopes_, [](const Envelope& e) { return !e.is_offered && !e.is_free(); });
+    if (envelope == envelopes_.end())
+      envelope = std::ranges::find_if(envelopes_, &Envelope::is_free);
+    CHECK(envelope != envelopes_.end());
+    if (envelope->is_free() && !outlet_.take(*envelope, recipients_max())) return offered;
+    for (; envelope->size() > recipients_max(); envelope->drop_last())
+      outlet_.put_back(*envelope, envelope->size() - 1);
+    smtp::Transaction transaction = envelope->transaction();
+    transaction.withholds_dot = shard_.in_doubt() != InDoubtPolicy::resend;
     ++transactions_;
-    held->is_offered = true;
-    held->transaction = client_->offer({.sender = held->sender,
-                                        .recipients = std::span(&held->recipient.address, 1),
-                                        .bytes = held->merge.bytes_estimate(),
-                                        .needs_8bitmime = held->merge.needs_8bitmime(),
-                                        .needs_smtputf8 = held->merge.needs_smtputf8(),
-                                        .withholds_dot = shard_.in_doubt() != InDoubtPolicy::resend,
-                                        .body = &held->merge});
+    envelope->is_offered = true;
+    envelope->number = client_->offer(transaction);
     offered = true;
   }
   return offered;
@@ -262,8 +273,11 @@ void Session::ended() {
     client_.reset();
     return connect();
   }
-  for (Held& held : held_)
-    if (!held.is_free()) outlet_.put_back(held);
+  for (Envelope& envelope : envelopes_) {
+    for (unsigned i = 0; i < envelope.size(); ++i)
+      if (!envelope.has_ended(i)) outlet_.put_back(envelope, i);
+    envelope.release();
+  }
   outlet_.session_ended(*this, opened_);
 }
 
@@ -271,36 +285,56 @@ bool Session::has_next_host() const {
   return !opened_ && !finishing_ && host_ + 1u < attempt_.order.size() && !shard_.is_stopping();
 }
 
-Held* Session::of(smtp::TransactionNumber transaction) {
-  auto held = std::find_if(held_.begin(), held_.end(), [&](const Held& h) {
-    return h.is_offered && h.transaction == transaction;
-  });
-  CHECK(held != held_.end());
-  return &*held;
+Envelope& Session::of(smtp::TransactionNumber transaction) {
+  const auto envelope = std::ranges::find_if(
+      envelopes_, [&](const Envelope& e) { return e.is_offered && e.number == transaction; });
+  CHECK(envelope != envelopes_.end());
+  return *envelope;
 }
 
-void Session::recipient_ended(smtp::TransactionNumber transaction, unsigned,
+void Session::recipient_ended(smtp::TransactionNumber transaction, unsigned recipient,
                               const smtp::Verdict& verdict) {
   constexpr uint16_t closing = 421;
   if (verdict.code != 0 && verdict.code != closing && !std::exchange(proven_, true))
     outlet_.session_proven();
   charged_ = true;
-  record(*of(transaction), verdict);
+  Envelope& envelope = of(transaction);
+  envelope.accepted += verdict.stage > Stage::rcpt;
+  record(envelope, recipient, verdict);
+  // To tell of one begins the content anew; of several, some may be to get it yet.
+  if (envelope.size() > 1) envelope.rewind();
 }
 
-void Session::transaction_ended(smtp::TransactionNumber transaction) { of(transaction)->release(); }
+/// No attempt of it: the peer took others, and will take this one beside fewer.
+void Session::recipient_returned(smtp::TransactionNumber transaction, unsigned recipient) {
+  Envelope& envelope = of(transaction);
+  envelope.was_split = true;
+  outlet_.put_back(envelope, recipient);
+}
+
+void Session::transaction_ended(smtp::TransactionNumber transaction) {
+  Envelope& envelope = of(transaction);
+  // Without pipelining, each RCPT in vain is a round trip.
+  if (envelope.was_split) recipients_taken_ = std::max(envelope.accepted, 1u);
+  envelope.release();
+  phases_us_ = {};
+}
 
 void Session::transaction_returned(smtp::TransactionNumber transaction) {
-  of(transaction)->is_offered = false;
+  of(transaction).is_offered = false;
 }
 
 /// What is not to be sent twice, whatever happens: that it may have been sent is on the disk first.
 void Session::dot_withheld(smtp::TransactionNumber transaction) {
-  const Held& held = *of(transaction);
-  Item item = held.item;
-  ++item.attempts;
+  const Envelope& envelope = of(transaction);
+  std::vector<Item> items;
+  for (unsigned i = 0; i < envelope.size(); ++i) {
+    if (envelope.has_ended(i)) continue;
+    items.push_back(envelope.item(i));
+    ++items.back().attempts;
+  }
   intends_ = true;
-  shard_.fates().intend(*held.mailing, item, *this, transaction);
+  shard_.fates().intend(envelope.mailing(), items, *this, transaction);
 }
 
 void Session::intent_durable(smtp::TransactionNumber transaction) {
@@ -348,13 +382,12 @@ SetbackPtr Session::setback_of(const smtp::Verdict& verdict) {
 void Session::session_fruitless(const smtp::Verdict& verdict) {
   outlet_.session_refused(nullptr);
   if (charged_) return;
-  auto held =
-      std::ranges::find_if(held_, [](const Held& h) { return !h.is_free() && !h.is_offered; });
-  if (held == held_.end()) return;
+  const auto envelope = std::ranges::find_if(
+      envelopes_, [](const Envelope& e) { return !e.is_free() && !e.is_offered; });
+  if (envelope == envelopes_.end()) return;
   smtp::Verdict of_host = verdict;
   of_host.scope = smtp::Scope::host;
-  record(*held, of_host);
-  held->release();
+  record(*envelope, 0, of_host);
 }
 
 /// `connect: no route to host`: our words, after the phase they are about.
@@ -363,10 +396,12 @@ std::string Session::reason_of(const smtp::Verdict& verdict) {
   return fmt::format("{}: {}", name(verdict.stage), verdict.reason);
 }
 
-void Session::record(Held& held, const smtp::Verdict& verdict) {
+void Session::record(Envelope& envelope, unsigned recipient, const smtp::Verdict& verdict) {
   const Route& route = outlet_.route();
-  const Mailing& mailing = *held.mailing;
+  const Mailing& mailing = envelope.mailing();
+  Held& held = envelope.at_hand(recipient);
   Item item = held.item;
+  envelope.end(recipient);
   ++item.attempts;
   item.refusals = 0;
   if (verdict.result != smtp::Result::success) ++item.transfers;
@@ -393,7 +428,6 @@ void Session::record(Held& held, const smtp::Verdict& verdict) {
   entry.phases_us[static_cast<size_t>(Stage::idle)] = 0;  // no phase of this attempt
   SetbackPtr why;
   if (decision.kind == spool::OutcomeKind::deferred) why = setback_of(verdict);
-  phases_us_ = {};
   shard_.fates().record(route, held, item, decision, std::move(why), entry);
 }
 

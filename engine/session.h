@@ -1,12 +1,13 @@
 #pragma once
 
 #include <array>
+#include <climits>
 #include <cstdint>
 #include <optional>
 #include <string_view>
 
+#include "engine/envelope.h"
 #include "engine/fates.h"
-#include "engine/held.h"
 #include "engine/outlet.h"
 #include "engine/smtp/client.h"
 #include "io/op.h"
@@ -30,7 +31,7 @@ class Session final : smtp::Client::Listener, Fates::Intender {
   Session& operator=(const Session&) = delete;
   ~Session();
 
-  /// Takes a first recipient and connects.
+  /// Takes what a first transaction is for and connects.
   void start();
   /// There are recipients, or a send buffer, again.
   void resume();
@@ -66,11 +67,14 @@ class Session final : smtp::Client::Listener, Fates::Intender {
   static std::string reason_of(const smtp::Verdict& verdict);
   SetbackPtr setback_of(const smtp::Verdict& verdict);
   void session_fruitless(const smtp::Verdict& verdict);
-  void record(Held& held, const smtp::Verdict& verdict);
-  Held* of(smtp::TransactionNumber transaction);
+  void record(Envelope& envelope, unsigned recipient, const smtp::Verdict& verdict);
+  Envelope& of(smtp::TransactionNumber transaction);
+  unsigned recipients_max() const;
+  uint32_t transactions_max() const;
 
   void recipient_ended(smtp::TransactionNumber transaction, unsigned recipient,
                        const smtp::Verdict& verdict) override;
+  void recipient_returned(smtp::TransactionNumber transaction, unsigned recipient) override;
   void transaction_ended(smtp::TransactionNumber transaction) override;
   void transaction_returned(smtp::TransactionNumber transaction) override;
   void dot_withheld(smtp::TransactionNumber transaction) override;
@@ -81,8 +85,8 @@ class Session final : smtp::Client::Listener, Fates::Intender {
   Outlet& outlet_;
   Shard& shard_;
   std::optional<smtp::Client> client_;
-  std::array<Held, smtp::Client::transactions_open_max> held_;
-  std::array<uint32_t, smtp::stage_count> phases_us_{};  // since the last verdict
+  std::array<Envelope, smtp::Client::transactions_open_max> envelopes_;
+  std::array<uint32_t, smtp::stage_count> phases_us_{};  // since a transaction ended
   io::Instant phase_began_{};
   smtp::Stage phase_ = smtp::Stage::connect;
   State state_ = State::connecting;
@@ -97,7 +101,8 @@ class Session final : smtp::Client::Listener, Fates::Intender {
   bool intends_ = false;    // a dot waits for its intent to be durable
   bool sent_some_ = false;  // a send completed since the deadline was armed
   uint32_t transactions_ = 0;
-  uint64_t replies_ = 0;  // when the deadline was armed
+  unsigned recipients_taken_ = UINT_MAX;  // of a transaction, by this peer, as it showed
+  uint64_t replies_ = 0;                  // when the deadline was armed
   char* block_ = nullptr;
   Outlet::Attempt attempt_;
   io::Socket socket_;

@@ -297,7 +297,10 @@ void Client::take_for(Exchange& exchange, Stage stage, const Ruling& ruling, con
       if (is_granted) {
         ++exchange.accepted;
       } else if (!exchange.decided[recipient]) {
-        decide(exchange, recipient, verdict_of(ruling, stage, reply));
+        if (ruling.course == Course::split)
+          give_back(exchange, recipient);
+        else
+          decide(exchange, recipient, verdict_of(ruling, stage, reply));
       }
       break;
     case Stage::data:
@@ -346,6 +349,12 @@ void Client::decide(Exchange& exchange, unsigned recipient, const Verdict& verdi
   exchange.decided.set(recipient);
   --exchange.undecided;
   listener_.recipient_ended(exchange.number, recipient, verdict);
+}
+
+void Client::give_back(Exchange& exchange, unsigned recipient) {
+  exchange.decided.set(recipient);
+  --exchange.undecided;
+  listener_.recipient_returned(exchange.number, recipient);
 }
 
 void Client::decide_unwritable(Exchange& exchange) {

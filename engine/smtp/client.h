@@ -26,8 +26,9 @@ namespace sluice::engine::smtp {
 /// transaction follows the final dot in the same flight: one round trip a message. Without it the
 /// window is one command; the code is the same.
 ///
-/// Every recipient of every transaction offered gets exactly one of: a verdict, or the return of
-/// its whole transaction untried. Transactions end in the order of their offers.
+/// Every recipient of every transaction offered gets exactly one of: a verdict, its return because
+/// the peer takes no more beside those that it accepted, or the return of its whole transaction
+/// untried. Transactions end in the order of their offers.
 class Client {
  public:
   /// Callbacks come from within receive(), produce() (refusals of our own only) and fail(). They
@@ -35,14 +36,18 @@ class Client {
   /// must outlive the call they come from.
   class Listener {
    public:
-    /// The verdict on one recipient. Once for each recipient of a transaction that was begun.
+    /// The verdict on one recipient. This or recipient_returned(), once for each recipient of a
+    /// transaction that was begun.
     virtual void recipient_ended(TransactionNumber transaction, unsigned recipient,
                                  const Verdict& verdict) = 0;
-    /// All recipients of the transaction have their verdict; what it borrows may go. A good place
+    /// The peer took others and no more in this transaction (RFC 5321 section 4.5.3.1.10): no
+    /// verdict on this recipient, who belongs in another one.
+    virtual void recipient_returned(TransactionNumber transaction, unsigned recipient) = 0;
+    /// All recipients of the transaction have their end; what it borrows may go. A good place
     /// to offer() the next but one.
     virtual void transaction_ended(TransactionNumber transaction) = 0;
     /// The transaction was offered, and nothing of it can have been accepted: try it elsewhere or
-    /// later. It is no longer borrowed. None of its recipients had a verdict.
+    /// later. It is no longer borrowed. None of its recipients had an end.
     virtual void transaction_returned(TransactionNumber transaction) = 0;
     /// Of a transaction that withholds its dot: all of its content was produced. release_dot() is
     /// awaited; until then nothing was accepted.
@@ -153,6 +158,7 @@ class Client {
   void take_data_granted(Exchange& exchange, const Reply& reply);
 
   void decide(Exchange& exchange, unsigned recipient, const Verdict& verdict);
+  void give_back(Exchange& exchange, unsigned recipient);
   void decide_unwritable(Exchange& exchange);
   void decide_rest(Exchange& exchange, const Verdict& verdict);
   void end_first(MopUp mop_up, bool by_peer);

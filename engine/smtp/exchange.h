@@ -25,7 +25,7 @@ struct Exchange {
   TransactionNumber number = 0;
   Position send = 0, due = 0;
   uint16_t accepted = 0;        // recipients that RCPT was granted for
-  uint16_t undecided = 0;       // recipients without a verdict
+  uint16_t undecided = 0;       // recipients without a verdict, nor returned
   uint16_t tail = 0;            // the last two octets of content sent; 0: none
   bool was_checked = false;     // against the peer's extensions
   bool has_unwritable = false;  // some recipient's address cannot be written

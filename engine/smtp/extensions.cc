@@ -15,12 +15,26 @@ bool is_keyword(std::string_view word, std::string_view upper) {
 }
 
 // RFC 1870 section 4: no parameter and 0 both mean that no limit is told. So does what is no
-// number.
-uint64_t size_limit(std::string_view parameter) {
-  uint64_t limit = 0;
+// number. RFC 9422 knows no limit of 0.
+template <class Number>
+Number limit_of(std::string_view parameter) {
+  Number limit = 0;
   const char* end = parameter.data() + parameter.size();
   const auto [stop, error] = std::from_chars(parameter.data(), end, limit);
   return error == std::errc() && (stop == end || *stop == ' ') ? limit : 0;
+}
+
+// `RCPTMAX=100 MAILMAX=20`: those that are unknown are passed over (RFC 9422 section 3).
+void read_limits(std::string_view parameters, Extensions& extensions) {
+  while (!parameters.empty()) {
+    const std::string_view limit = parameters.substr(0, parameters.find(' '));
+    parameters.remove_prefix(std::min(limit.size() + 1, parameters.size()));
+    const size_t equals = std::min(limit.find('='), limit.size());
+    const std::string_view name = limit.substr(0, equals);
+    const auto value = limit_of<uint32_t>(limit.substr(std::min(equals + 1, limit.size())));
+    if (is_keyword(name, "RCPTMAX")) extensions.recipients_max = value;
+    if (is_keyword(name, "MAILMAX")) extensions.transactions_max = value;
+  }
 }
 
 }  // namespace
@@ -33,6 +47,7 @@ Extensions parse_extensions(std::string_view reply) {
     if (line.size() <= Reply::code_bytes) continue;
     const std::string_view text = line.substr(Reply::code_bytes);
     const std::string_view word = text.substr(0, text.find(' '));
+    const std::string_view parameters = text.substr(std::min(word.size() + 1, text.size()));
     if (is_keyword(word, "PIPELINING")) extensions.pipelining = true;
     if (is_keyword(word, "8BITMIME")) extensions.eight_bit_mime = true;
     if (is_keyword(word, "SMTPUTF8")) extensions.smtp_utf8 = true;
@@ -40,8 +55,9 @@ Extensions parse_extensions(std::string_view reply) {
     if (is_keyword(word, "ENHANCEDSTATUSCODES")) extensions.enhanced = true;
     if (is_keyword(word, "SIZE")) {
       extensions.size = true;
-      extensions.size_max = size_limit(text.substr(std::min(word.size() + 1, text.size())));
+      extensions.size_max = limit_of<uint64_t>(parameters);
     }
+    if (is_keyword(word, "LIMITS")) read_limits(parameters, extensions);
   }
   return extensions;
 }

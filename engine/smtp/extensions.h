@@ -10,6 +10,9 @@ struct Extensions {
   bool esmtp = false, pipelining = false, size = false, eight_bit_mime = false, smtp_utf8 = false,
        starttls = false, enhanced = false;
   uint64_t size_max = 0;  // RFC 1870; 0: no limit told
+  // LIMITS (RFC 9422); 0: not told.
+  uint32_t recipients_max = 0;    // RCPTMAX: RCPT commands in a transaction
+  uint32_t transactions_max = 0;  // MAILMAX: in the session
 
   friend bool operator==(const Extensions&, const Extensions&) = default;
 };

@@ -4,7 +4,8 @@ namespace sluice::engine::smtp {
 namespace {
 
 constexpr uint16_t service_closing = 421;
-constexpr uint16_t storage_exceeded = 552;
+constexpr uint16_t too_many_recipients = 452;
+constexpr uint16_t too_many_recipients_rfc821 = 552;
 
 // How far a refusal of this stage's command reaches.
 Scope scope_of(Stage stage) {
@@ -38,7 +39,8 @@ Course course_of_refusal(Stage stage) {
 
 bool is_too_many_recipients(const Reply& reply) {
   const EnhancedCode enhanced = reply.enhanced();
-  return !enhanced || (enhanced.subject == 5 && enhanced.detail == 3);  // RFC 3463 section 3.6
+  if (enhanced) return enhanced.subject == 5 && enhanced.detail == 3;  // RFC 3463 section 3.6
+  return reply.code == too_many_recipients || reply.code == too_many_recipients_rfc821;
 }
 
 Ruling nonsense(Stage stage, std::string_view reason) {
@@ -63,11 +65,9 @@ Ruling rule(Stage awaited, const Reply& reply, bool recipients_accepted) {
     if (reply_class == (awaited == Stage::data ? 3 : 2)) return {};
     return nonsense(awaited, reply_class == 2 ? "2xx where 354 is due" : "3xx where 2xx is due");
   }
-  Result result = reply_class == 4 ? Result::transient : Result::permanent;
-  if (awaited == Stage::rcpt && reply.code == storage_exceeded && recipients_accepted &&
-      is_too_many_recipients(reply)) {
-    result = Result::transient;
-  }
+  const Result result = reply_class == 4 ? Result::transient : Result::permanent;
+  if (awaited == Stage::rcpt && recipients_accepted && is_too_many_recipients(reply))
+    return {Course::split, Result::transient, Scope::recipient, {}};
   // EHLO is refused for good or not at all: 4xx is no reason to try HELO.
   if (awaited == Stage::ehlo && reply_class == 4) return {Course::end, result, Scope::host, {}};
   return {course_of_refusal(awaited), result, scope_of(awaited), {}};

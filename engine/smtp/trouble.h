@@ -13,6 +13,7 @@ namespace sluice::engine::smtp {
 enum class Course : uint8_t {
   go_on,       // what was asked for is granted
   refuse,      // it is not: for all that `scope` reaches; the session goes on
+  split,       // no further recipients in this transaction: that of RCPT belongs in another one
   refuse_end,  // it is not, and the session is of no use any more
   end,         // the session is of no use any more
 };
@@ -32,10 +33,10 @@ struct Ruling {
 /// contradicts it, which RFC 2034 section 4 forbids, is kept as data. Of the code only the first
 /// digit counts (section 4.3.2), but for:
 /// - 421 at any moment ends the session (section 3.8);
-/// - 552 to a RCPT after others were accepted is "too many recipients" of an RFC 821 server, and
-/// transient (section
-///   4.5.3.1.10), unless its enhanced code speaks of something else (X.2.2 mailbox full, X.3.4
-///   message too big).
+/// - 452, and 552 as RFC 821 servers say it, to a RCPT after others were accepted is "too many
+///   recipients" (section 4.5.3.1.10), unless its enhanced code speaks of something else (X.2.2
+///   mailbox full, X.3.1 system full); any refusal with X.5.3 is, too (RFC 3463 section 3.6: the
+///   message is segmented).
 Ruling rule(Stage awaited, const Reply& reply, bool recipients_accepted);
 
 /// The ruling on a reply as a verdict on who is concerned. Views into `reply`.

@@ -101,6 +101,10 @@ class World final : Client::Listener {
     CHECK(v.result != Result::success || (v.stage == Stage::final_dot && v.code / 100 == 2));
     mail(t).has_verdict[r] = true;
   }
+  void recipient_returned(TransactionNumber t, unsigned r) override {
+    CHECK(!mail(t).is_over && !mail(t).has_verdict.at(r));
+    mail(t).has_verdict[r] = true;
+  }
   void transaction_ended(TransactionNumber t) override {
     CHECK(!std::exchange(mail(t).is_over, true));
     for (const bool has_verdict : mail(t).has_verdict) CHECK(has_verdict);

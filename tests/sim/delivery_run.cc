@@ -23,7 +23,7 @@ namespace {
 
 const std::string spool_folder = "/spool";
 
-constexpr std::string_view message =
+constexpr std::string_view personal_message =
     "From: News <news@client.test>\n"
     "To: {{name}} <{{email}}>\n"
     "Subject: For {{name}}\n"
@@ -32,6 +32,18 @@ constexpr std::string_view message =
     ".a line with a dot\n"
     "..and one with two\n"
     "{{name}}\n";
+
+const std::string everybody = "everybody";
+constexpr std::string_view shared_message =
+    "From: News <news@client.test>\n"
+    "To: readers:;\n"
+    "Message-ID: <1@client.test>\n"
+    "Subject: For everybody\n"
+    "\n"
+    "Hello everybody,\n"
+    ".a line with a dot\n"
+    "..and one with two\n"
+    "everybody\n";
 
 std::string body(const std::string& name) {
   return fmt::format("\r\n\r\nHello {},\r\n.a line with a dot\r\n..and one with two\r\n{}\r\n",
@@ -45,8 +57,9 @@ engine::Config configure(const DeliverySetup& setup) {
   std::string toml = fmt::format(
       "[engine]\nhostname = \"mta.client.test\"\nspool = \"{}\"\nlog = \"/log\"\nshards = {}\n"
       "[destination.\"*\"]\nsessions_max = {}\nmessages_per_session_max = 20\ntls = \"none\"\n"
+      "recipients_per_transaction_max = {}\n"
       "[destination.\"*\".retry]\nfirst = \"20s\"\nceiling = \"10m\"\n",
-      spool_folder, setup.shards, setup.sessions_max);
+      spool_folder, setup.shards, setup.sessions_max, setup.recipients_per_transaction_max);
   for (unsigned i = 0; i < setup.servers; ++i)
     toml += fmt::format("[destination.\"d{}.test\"]\nnext_hop = [\"192.0.2.{}:25\"]\n", i, i + 1);
   auto config = engine::Config::parse(toml, "sim.toml");
@@ -72,6 +85,7 @@ DeliveryRun::DeliveryRun(const DeliverySetup& setup)
       const auto server = static_cast<unsigned>(uint64_t{i} * setup.servers / setup.recipients);
       const std::string recipient = fmt::format("c{}-r{}@d{}.test", c, i, server);
       expected_[recipient] = {c, i, fmt::format("Name{}of{}", i, c)};
+      if (setup.is_shared) expected_[recipient].name = everybody;
       of_[campaign_uid(c)].push_back(recipient);
     }
 }
@@ -87,19 +101,20 @@ namespace {
 
 std::expected<spool::CampaignWriter::Committed, spool::Error> submit(
     io::Proactor& proactor, unsigned index, const std::vector<std::string>& recipients,
-    const std::function<std::string(const std::string&)>& name_of) {
+    const std::function<std::string(const std::string&)>& name_of, bool is_shared) {
+  const std::string sender = is_shared ? "news@client.test" : "bounce+{{name}}@client.test";
   auto compiled =
-      engine::mail::Template::compile({.message = message,
+      engine::mail::Template::compile({.message = is_shared ? shared_message : personal_message,
                                        .path = "news.eml",
                                        .columns = {"email", "name"},
                                        .statistics = {{.bytes_max = 40}, {.bytes_max = 40}},
-                                       .sender = "bounce+{{name}}@client.test",
+                                       .sender = sender,
                                        .message_id_domain = "client.test",
                                        .campaign_uid = campaign_uid(index),
                                        .date = proactor.wall()});
   CHECK(compiled);
   const std::string content = compiled->encode();
-  const engine::CampaignMessage stored{.sender = "bounce+{{name}}@client.test",
+  const engine::CampaignMessage stored{.sender = sender,
                                        .message_id_domain = "client.test",
                                        .columns = {"email", "name"},
                                        .content = std::as_bytes(std::span(content))};
@@ -150,7 +165,8 @@ bool DeliveryRun::hand_off(unsigned index) {
   for (unsigned attempt = 0; attempt < 20; ++attempt) {
     Process& process = world.start();
     const bool is_done =
-        submit(process.proactor(), index, of_.at(campaign_uid(index)), name_of).has_value();
+        submit(process.proactor(), index, of_.at(campaign_uid(index)), name_of, setup_.is_shared)
+            .has_value();
     if (process.is_alive()) world.kill(process);
     if (is_done) return true;
     world.run_for(seconds(1));
@@ -286,6 +302,11 @@ Answer DeliveryRun::rough_answer(Phase phase) {
   const bool is_about_mail = phase == Phase::mail || phase == Phase::rcpt || phase == Phase::data ||
                              phase == Phase::final_dot;
   if (phase == Phase::rset || phase == Phase::quit) return answer;  // nobody refuses these
+  if (setup_.is_shared && phase == Phase::rcpt && random.chance(0.3)) {
+    answer.reply = random.chance(0.5) ? "452 4.5.3 too many recipients" : "552 too many recipients";
+    refusals_ += answer.reply[0] == '5';  // if it is the first
+    return answer;
+  }
   switch (random.below(10)) {
     case 0: answer.action = Action::drop; break;
     case 1: answer.action = Action::stall; break;
@@ -299,7 +320,8 @@ Answer DeliveryRun::rough_answer(Phase phase) {
     case 7:
       if (is_about_mail) {
         answer.reply = "550-5.7.1 no\n550 5.7.1 never";
-        ++refusals_;
+        refusals_ +=
+            phase == Phase::rcpt || !setup_.is_shared ? 1 : setup_.recipients_per_transaction_max;
       }
       break;
     default: answer.reply = "451 4.3.0 later"; break;
@@ -323,10 +345,17 @@ std::map<std::string, std::vector<const Delivery*>> DeliveryRun::deliveries() co
 void DeliveryRun::check_delivery(const std::string& recipient, const Delivery& delivery) const {
   ASSERT_TRUE(expected_.contains(recipient)) << "nobody asked for " << recipient;
   const std::string& name = expected_.at(recipient).name;
-  EXPECT_EQ(delivery.recipients.size(), 1u);
-  EXPECT_EQ(delivery.sender, fmt::format("bounce+{}@client.test", name));
+  EXPECT_LE(delivery.recipients.size(),
+            setup_.is_shared ? setup_.recipients_per_transaction_max : 1u);
+  EXPECT_EQ(delivery.sender,
+            setup_.is_shared ? "news@client.test" : fmt::format("bounce+{}@client.test", name));
   EXPECT_TRUE(delivery.content.ends_with(body(name))) << "truth: " << recipient << " got\n"
                                                       << delivery.content;
+  if (setup_.is_shared) {
+    for (const auto& [other, expected] : expected_)
+      EXPECT_EQ(delivery.content.find(other), std::string::npos) << "privacy: envelopes alone";
+    return;
+  }
   EXPECT_NE(delivery.content.find(fmt::format("To: {} <{}>\r\n", name, recipient)),
             std::string::npos)
       << "truth: " << recipient << " got\n"

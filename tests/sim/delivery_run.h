@@ -22,6 +22,8 @@ struct DeliverySetup {
   unsigned campaigns = 1;
   uint32_t recipients = 3;  // of each campaign, spread over the destinations
   unsigned sessions_max = 3;
+  bool is_shared = false;  // the message is the same for all
+  unsigned recipients_per_transaction_max = 5;
 };
 
 /// Newsletters delivered in a simulated world, and the laws that hold whatever happens there. They

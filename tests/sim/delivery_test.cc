@@ -50,6 +50,31 @@ TEST(Delivery, reaches_everybody_once_in_a_world_without_faults) {
     }
 }
 
+TEST(Delivery, of_the_same_message_to_many_takes_few_copies) {
+  for (unsigned shards = 1; shards <= 3; ++shards)
+    for (uint64_t seed = 1; seed <= 5; ++seed) {
+      const DeliverySetup setup{.seed = seed,
+                                .shards = shards,
+                                .servers = 3,
+                                .campaigns = 2,
+                                .recipients = 60,
+                                .is_shared = true};
+      SCOPED_TRACE(text(setup));
+      DeliveryRun run(setup);
+      ASSERT_TRUE(run.hand_off(0));
+      ASSERT_TRUE(run.hand_off(1));
+      run.run_to_the_end();
+      run.check_laws();
+      size_t messages = 0, recipients = 0;
+      for (const auto& server : run.servers)
+        for (const Delivery& delivery : server->deliveries())
+          ++messages, recipients += delivery.recipients.size();
+      EXPECT_EQ(recipients, 120u);
+      EXPECT_LE(messages, 3 * 120u / 5) << "batches are split among shards, but not to pieces";
+      if (HasFailure()) return;
+    }
+}
+
 TEST(Delivery, is_the_same_to_the_last_event_for_the_same_seed) {
   for (unsigned shards = 1; shards <= 3; ++shards)
     for (uint64_t seed = 1; seed <= 5; ++seed) {
@@ -111,7 +136,7 @@ TEST(Delivery, goes_on_when_a_campaign_arrives_while_the_journal_finds_no_room_a
 TEST(Delivery, lives_through_every_crash_point_of_a_small_scenario) {
   for (unsigned shards = 1; shards <= 2; ++shards)
     for (uint64_t seed = 1; seed <= 3; ++seed) {
-      const DeliverySetup setup{.seed = seed, .shards = shards};
+      const DeliverySetup setup{.seed = seed, .shards = shards, .is_shared = seed == 3};
       uint64_t first = 0;
       const uint64_t last = small_scenario(setup, 0, Crash::process, &first).operations;
       ASSERT_GT(last, first + 30);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <nlohmann/json.hpp>
@@ -37,7 +38,9 @@ engine::Config configure(std::string_view toml, unsigned shards) {
 
 /// The content of Mail, as a campaign stores it.
 std::string compile(const Mail& mail, uint64_t uid, io::WallTime now) {
-  std::string message = "From: News <news@client.test>\nTo: {{email}}\nSubject: Hello\n\nHello.\n";
+  std::string message = "From: News <news@client.test>\nSubject: Hello\n";
+  message += mail.is_shared ? "To: readers:;\nMessage-ID: <1@client.test>\n" : "To: {{email}}\n";
+  message += "\nHello.\n";
   for (size_t begin = message.size(); message.size() < begin + mail.bytes;)
     message += "A line of the long message that somebody has to say to somebody else.\n";
   auto compiled = engine::mail::Template::compile({.message = message,
@@ -96,7 +99,10 @@ void Scenario::hand_off(const Mail& mail) {
     const std::string domain = recipient.substr(recipient.find('@') + 1);
     if (std::exchange(group, domain) != domain) CHECK((*writer)->begin_group(domain));
     std::string entry;
-    engine::Recipient{.address = recipient}.encode(entry);
+    const bool is_ascii = std::ranges::none_of(recipient, [](char c) { return (c & 0x80) != 0; });
+    engine::Recipient{.flags = is_ascii ? uint8_t{0} : engine::Recipient::needs_smtputf8,
+                      .address = recipient}
+        .encode(entry);
     CHECK((*writer)->add(std::as_bytes(std::span(entry))));
   }
   const std::string encoded = stored.encode();

@@ -60,6 +60,7 @@ struct Case {
   unsigned hosts;
   bool is_last_polite;  // of the hosts
   unsigned recipients;
+  bool is_shared;  // one message for all of them, in one transaction
 
   bool has_reply() const { return !mishap.answer.reply.empty(); }
   std::string event() const {
@@ -101,14 +102,15 @@ std::vector<const MailServer*> add_hosts(Scenario& scenario, const Case& c) {
 }
 
 void check(const Case& c) {
-  SCOPED_TRACE(fmt::format("{} at {}; {} hosts, the last one {}; {} recipients", c.mishap.name,
-                           c.stop.name, c.hosts, c.is_last_polite ? "polite" : "no better",
-                           c.recipients));
+  SCOPED_TRACE(fmt::format("{} at {}; {} hosts, the last one {}; {} recipients of {}",
+                           c.mishap.name, c.stop.name, c.hosts,
+                           c.is_last_polite ? "polite" : "no better", c.recipients,
+                           c.is_shared ? "one message" : "a message each"));
   Scenario scenario(policy);
   const auto servers = add_hosts(scenario, c);
   std::vector<std::string> recipients;
   for (unsigned i = 0; i < c.recipients; ++i) recipients.push_back(fmt::format("r{}@a.test", i));
-  scenario.hand_off({.id = "m", .recipients = recipients});
+  scenario.hand_off({.id = "m", .recipients = recipients, .is_shared = c.is_shared});
   scenario.start();
   scenario.run_for(std::chrono::minutes(1));
 
@@ -139,11 +141,12 @@ TEST(Scope, gives_every_recipient_one_verdict_in_every_combination) {
     for (const Mishap& mishap : stop.mishaps)
       for (const unsigned hosts : {1u, 2u, 3u})
         for (const bool is_last_polite : {false, true})
-          for (const unsigned recipients : {1u, 2u, 3u}) {
-            if (hosts == 1 && is_last_polite) continue;
-            check({stop, mishap, hosts, is_last_polite, recipients});
-            if (HasFailure()) return;
-          }
+          for (const unsigned recipients : {1u, 2u, 3u})
+            for (const bool is_shared : {false, true}) {
+              if (hosts == 1 && is_last_polite) continue;
+              check({stop, mishap, hosts, is_last_polite, recipients, is_shared});
+              if (HasFailure()) return;
+            }
 }
 
 }  // namespace

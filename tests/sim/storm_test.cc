@@ -38,12 +38,15 @@ FaultPlan draw_faults(Random& random) {
 /// A few runs of the engine in bad weather, most of which end badly; then the sun shines.
 void storm(uint64_t seed) {
   Random draw(seed);
-  const DeliverySetup setup{.seed = seed,
-                            .shards = static_cast<unsigned>(draw.between(1, 3)),
-                            .servers = static_cast<unsigned>(draw.between(1, 3)),
-                            .campaigns = static_cast<unsigned>(draw.between(1, 3)),
-                            .recipients = static_cast<uint32_t>(draw.between(3, 60)),
-                            .sessions_max = static_cast<unsigned>(draw.between(1, 6))};
+  const DeliverySetup setup{
+      .seed = seed,
+      .shards = static_cast<unsigned>(draw.between(1, 3)),
+      .servers = static_cast<unsigned>(draw.between(1, 3)),
+      .campaigns = static_cast<unsigned>(draw.between(1, 3)),
+      .recipients = static_cast<uint32_t>(draw.between(3, 60)),
+      .sessions_max = static_cast<unsigned>(draw.between(1, 6)),
+      .is_shared = draw.chance(0.5),
+      .recipients_per_transaction_max = static_cast<unsigned>(draw.between(1, 12))};
   DeliveryRun run(setup);
   World& world = run.world;
   Random& random = world.random();

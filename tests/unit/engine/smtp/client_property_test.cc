@@ -58,7 +58,7 @@ class RandomSession final : Client::Listener {
     for (const Offered& offered : offered_) judge(offered);
   }
 
-  unsigned successes = 0, unknowns = 0, returns = 0, refusals = 0;
+  unsigned successes = 0, unknowns = 0, returns = 0, refusals = 0, splits = 0;
   const ModelServer& server() const { return server_; }
 
  private:
@@ -93,6 +93,11 @@ class RandomSession final : Client::Listener {
     EXPECT_EQ(offered(t).results.at(r), "") << "a second verdict";
     offered(t).results.at(r) = name(v.result);
     EXPECT_NE(v.code == 0, v.reason.empty()) << "the peer's word or ours";
+  }
+  void recipient_returned(TransactionNumber t, unsigned r) override {
+    EXPECT_FALSE(offered(t).is_over);
+    EXPECT_EQ(offered(t).results.at(r), "") << "verdict and return";
+    offered(t).results.at(r) = "returned";
   }
   void transaction_ended(TransactionNumber t) override {
     EXPECT_FALSE(std::exchange(offered(t).is_over, true));
@@ -152,7 +157,11 @@ class RandomSession final : Client::Listener {
       if (result == "unknown") {
         EXPECT_TRUE(mail.data_class == '3' && rcpt_class == '2');
       }
+      if (result == "returned" && !server_.has_spoken_out_of_turn()) {
+        EXPECT_EQ(rcpt_class, '+');
+      }
       EXPECT_NE(result, "") << "no verdict";
+      splits += result == "returned";
       successes += result == "success";
       unknowns += result == "unknown";
       refusals += result == "permanent" || result == "transient";
@@ -174,7 +183,7 @@ unsigned first_seed() {
 }
 
 TEST(SmtpClientProperty, every_recipient_gets_one_verdict_and_it_is_what_the_server_knows) {
-  unsigned successes = 0, unknowns = 0, returns = 0, refusals = 0, window = 0;
+  unsigned successes = 0, unknowns = 0, returns = 0, refusals = 0, splits = 0, window = 0;
   for (unsigned seed = first_seed(), end = seed + 6000; seed < end; ++seed) {
     SCOPED_TRACE(fmt::format("SLUICE_TEST_SEED={}", seed));
     RandomSession session(seed, {});
@@ -183,6 +192,7 @@ TEST(SmtpClientProperty, every_recipient_gets_one_verdict_and_it_is_what_the_ser
     unknowns += session.unknowns;
     returns += session.returns;
     refusals += session.refusals;
+    splits += session.splits;
     window = std::max(window, session.server().commands_unanswered_most);
     if (HasFailure()) return;
   }
@@ -191,22 +201,25 @@ TEST(SmtpClientProperty, every_recipient_gets_one_verdict_and_it_is_what_the_ser
   EXPECT_GT(unknowns, 50u);
   EXPECT_GT(returns, 500u);
   EXPECT_GT(refusals, 1000u);
+  EXPECT_GT(splits, 500u);
   // The dot, MAIL, five RCPT and DATA.
   EXPECT_EQ(window, 8u);
 }
 
 TEST(SmtpClientProperty, delivers_all_to_a_server_without_faults) {
-  unsigned successes = 0;
+  unsigned successes = 0, splits = 0;
   for (unsigned seed = first_seed(), end = seed + 500; seed < end; ++seed) {
     SCOPED_TRACE(fmt::format("SLUICE_TEST_SEED={}", seed));
     RandomSession session(
         seed, {.refused = 0, .closing = 0, .nonsense = 0, .dropped = 0, .out_of_turn = 0});
     session.run();
     successes += session.successes;
+    splits += session.splits;
     EXPECT_EQ(session.unknowns + session.returns, 0u);
     if (HasFailure()) return;
   }
   EXPECT_GT(successes, 2000u);
+  EXPECT_GT(splits, 100u);
 }
 
 }  // namespace

@@ -361,12 +361,71 @@ TEST(SmtpClient, delivers_to_the_recipients_that_were_granted) {
     S: 452 4.5.3 too many
     S: 354 go on
     E: 0.0 permanent recipient rcpt 550 5.1.1
-    E: 0.2 transient recipient rcpt 452 4.5.3
+    E: 0.2 returned
     C: hello
     C: .
     S: 250 queued
     E: 0.1 success recipient final_dot 250
     E: 0 ended)"),
+            "");
+}
+
+TEST(SmtpClient, returns_those_beyond_what_the_peer_takes_at_once_and_goes_on) {
+  EXPECT_EQ(play(R"(
+    O: a@s.example -> v@r.example x@r.example y@r.example z@r.example
+    S: 220 mx.example
+    C: EHLO me.example
+    S: 250 mx.example
+    E: opened
+    C: MAIL FROM:<a@s.example>
+    S: 250 ok
+    C: RCPT TO:<v@r.example>
+    S: 452 the first cannot be one too many
+    E: 0.0 transient recipient rcpt 452
+    C: RCPT TO:<x@r.example>
+    S: 250 ok
+    C: RCPT TO:<y@r.example>
+    S: 452 too many recipients
+    E: 0.2 returned
+    C: RCPT TO:<z@r.example>
+    S: 452 4.2.2 mailbox full
+    E: 0.3 transient recipient rcpt 452 4.2.2
+    C: DATA
+    S: 354 go on
+    C: hello
+    C: .
+    S: 550 no
+    E: 0.1 permanent message final_dot 550
+    E: 0 ended)"),
+            "");
+}
+
+TEST(SmtpClient, goes_by_the_enhanced_code_for_too_many_recipients_whatever_the_code) {
+  EXPECT_EQ(play(R"(
+    O: a@s.example -> v@r.example x@r.example y@r.example z@r.example
+    S: 220 mx.example
+    C: EHLO me.example
+    S: 250-mx.example
+    S: 250 PIPELINING
+    E: opened
+    C: MAIL FROM:<a@s.example>
+    C: RCPT TO:<v@r.example>
+    C: RCPT TO:<x@r.example>
+    C: RCPT TO:<y@r.example>
+    C: RCPT TO:<z@r.example>
+    C: DATA
+    S: 250 ok
+    S: 550 5.5.3 too many, though the first
+    S: 250 ok
+    S: 550 5.5.3 too many
+    S: 451 4.5.3 too many
+    S: 421 4.3.2 going down
+    E: 0.0 permanent recipient rcpt 550 5.5.3
+    E: 0.2 returned
+    E: 0.3 returned
+    E: 0.1 transient session data 421 4.3.2
+    E: 0 ended
+    E: failed transient session data 421 4.3.2)"),
             "");
 }
 
@@ -392,7 +451,7 @@ TEST(SmtpClient, takes_552_for_too_many_recipients_once_some_were_granted) {
     S: 354 go on
     E: 0.0 permanent recipient rcpt 552
     E: 0.2 permanent recipient rcpt 552 5.2.2
-    E: 0.3 transient recipient rcpt 552
+    E: 0.3 returned
     C: hello
     C: .)"),
             "");

@@ -43,6 +43,9 @@ struct EventRecorder final : Client::Listener {
   void recipient_ended(TransactionNumber t, unsigned r, const Verdict& v) override {
     events.push_back({fmt::format("{}.{} {}", t, r, brief(v)), std::string(v.text)});
   }
+  void recipient_returned(TransactionNumber t, unsigned r) override {
+    events.push_back({fmt::format("{}.{} returned", t, r), {}});
+  }
   void transaction_ended(TransactionNumber t) override {
     events.push_back({fmt::format("{} ended", t), {}});
     on_transaction_gone();

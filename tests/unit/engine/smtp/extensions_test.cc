@@ -46,5 +46,18 @@ TEST(Extensions, tell_no_size_limit_unless_it_is_a_number) {
   EXPECT_EQ(limit(" 18446744073709551616"), 0u);
 }
 
+TEST(Extensions, tell_how_many_transactions_and_recipients_a_server_takes) {
+  const auto limits = [](std::string_view parameters) {
+    const Extensions e = parse_extensions("250-mx\n250 LIMITS" + std::string(parameters));
+    return std::pair(e.transactions_max, e.recipients_max);
+  };
+  EXPECT_EQ(limits(" RCPTMAX=20 MAILMAX=5"), std::pair(5u, 20u));
+  EXPECT_EQ(limits(" RCPTDOMAINMAX=1  rcptmax=100"), std::pair(0u, 100u));
+  EXPECT_EQ(limits(""), std::pair(0u, 0u));
+  EXPECT_EQ(limits(" RCPTMAX MAILMAX="), std::pair(0u, 0u)) << "no number";
+  EXPECT_EQ(limits(" RCPTMAX=0 MAILMAX=-1"), std::pair(0u, 0u));
+  EXPECT_EQ(limits(" RCPTMAX=10x MAILMAX=99999999999"), std::pair(0u, 0u));
+}
+
 }  // namespace
 }  // namespace sluice::engine::smtp

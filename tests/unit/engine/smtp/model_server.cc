@@ -101,6 +101,11 @@ void ModelServer::command(std::string_view line) {
     if (!is_envelope_open_) {
       say("503 MAIL first");
       said = '5';
+    } else if (recipients_granted_ > 0 && !is_gone_ && one_in_hundred(faults_.too_many)) {
+      constexpr const char* all[] = {"452 too many recipients", "552 too many recipients",
+                                     "452 4.5.3 too many recipients", "550 5.5.3 split it"};
+      say(all[random_() % 4]);
+      said = '+';
     } else {
       said = answer("250 ok");
     }

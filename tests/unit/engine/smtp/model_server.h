@@ -16,6 +16,7 @@ class ModelServer {
   struct Faults {
     unsigned refused = 8, closing = 2, nonsense = 2, dropped = 2,
              out_of_turn = 1;  // per cent of commands
+    unsigned too_many = 8;     // per cent of RCPT
   };
   ModelServer(std::mt19937& random, Faults faults);
 
@@ -32,7 +33,7 @@ class ModelServer {
   struct Mail {
     char mail_class = 0, data_class = 0,
          dot_class = 0;                      // '2' ...; 0: never answered; '!': nonsense
-    std::map<std::string, char> recipients;  // class of each RCPT's answer
+    std::map<std::string, char> recipients;  // class of each RCPT's answer; '+': one too many
     std::string content;                     // with its stuffing, without the dot
     bool was_refused_early = false;          // while content came
   };

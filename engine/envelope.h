@@ -1,0 +1,72 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/held.h"
+#include "engine/smtp/transaction.h"
+
+namespace sluice::engine {
+
+/// The recipients of one transaction in a session's hands: one, or several to whom the campaign's
+/// message goes as it is (mail::Template::is_personal()). Several take about 40 octets each beside
+/// their address; their merge fields are not kept. Reused from transaction to transaction: in
+/// steady state nothing is allocated.
+class Envelope {
+ public:
+  /// Of the recipients as they are kept: what a session holds is bounded, whatever the list.
+  static constexpr size_t entries_bytes_max = 65536;
+
+  enum class Joined : uint8_t {
+    yes,
+    no,       // it belongs in another transaction, or this one is full
+    damaged,  // the entry does not fit its campaign
+  };
+  /// Adds a recipient; `entry` as stored, copied. Not while offered.
+  Joined add(const Mailing& mailing, Item item, spool::Bytes entry);
+  /// Takes away the last of several.
+  void drop_last();
+  void release();
+
+  bool is_free() const { return members_.empty(); }
+  unsigned size() const { return static_cast<unsigned>(members_.size()); }
+  const Mailing& mailing() const { return *held_.mailing; }
+  const Item& item(unsigned recipient) const { return members_[recipient].item; }
+  std::string_view entry(unsigned recipient) const;
+
+  /// A recipient by itself, to be described. The content has to be read from its beginning again.
+  Held& at_hand(unsigned recipient);
+  /// Whose verdict is known, or who was given back.
+  void end(unsigned recipient) { members_[recipient].has_ended = true; }
+  bool has_ended(unsigned recipient) const { return members_[recipient].has_ended; }
+
+  /// What is to be offered; borrows from here. Begins the content.
+  smtp::Transaction transaction();
+  /// The content from its beginning.
+  void rewind() { held_.begin_merge(); }
+
+  bool is_offered = false;
+  smtp::TransactionNumber number = 0;  // when offered
+  unsigned accepted = 0;               // recipients that RCPT was granted for, once they ended
+  bool was_split = false;              // the peer wanted some in another transaction
+
+ private:
+  struct Member {
+    Item item;
+    uint32_t entry_end = 0;  // in entries_; it begins where the one before ends
+    bool has_ended = false;
+  };
+  bool goes_with_first(const Mailing& mailing, spool::Bytes entry) const;
+  void append_entry(const Recipient& recipient);
+
+  Held held_;  // of the recipient at hand
+  unsigned at_hand_ = 0;
+  std::vector<Member> members_;
+  std::string entries_;                      // of several: addresses with blank fields
+  std::vector<std::string_view> addresses_;  // when offered
+  Recipient scratch_;
+};
+
+}  // namespace sluice::engine
