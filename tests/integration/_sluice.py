@@ -52,14 +52,14 @@ class Sink:
         return connection
 
 
-def deliver(folder, config, message, recipients, sender, *options):
+def deliver(folder, config, message, recipients, sender, *options, timeout_s=60):
     """sluice send --deliver of `message` to `recipients` (CSV), all of whose files are written to `folder`."""
     files = {"c.toml": config, "m.eml": message, "l.csv": recipients}
     for name, text in files.items():
         (folder / name).write_text(text)
     return subprocess.run([SLUICE, "send", "--config", folder / "c.toml", "--message", folder / "m.eml", "--recipients",
                            folder / "l.csv", "--from", sender, "--deliver", "--json", *options],
-                          capture_output=True, text=True, timeout=60)
+                          capture_output=True, text=True, timeout=timeout_s)
 
 
 def log_records(folder):
