@@ -270,9 +270,9 @@ TEST_F(JournalTest, begins_a_new_segment_before_one_grows_too_large) {
   proactor_->fault = [](const io::Op& op) { return op.kind == io::OpKind::datasync ? 1 : 0; };
   auto j = journal();
   uint64_t position = 0;
-  for (uint64_t round = 0; round < 5; ++round) {
+  for (uint64_t round = 0; round < 50; ++round) {
     // A record for each: 32 octets.
-    for (uint64_t i = 0; i < 450'000; ++i) position = j->append(fate(round << 32 | i, 1));
+    for (uint64_t i = 0; i < 45'000; ++i) position = j->append(fate(round << 32 | i, 1));
     ASSERT_TRUE(commit(*j, position));
   }
   EXPECT_EQ(names("journal").size(), 2u);
