@@ -29,9 +29,10 @@ class HostFinder {
     std::vector<io::SocketAddress> servers;        // asked in this order; none: all look-ups fail
     std::string hostname;                          // our own name: an MX of this name is ourselves
     std::vector<io::SocketAddress> own_addresses;  // what we listen on, each address spelt out
-    io::Duration timeout = std::chrono::seconds(3);         // of one question to one server
+    // Of a question to one server in the first round over them; twice as long in each that follows.
+    io::Duration timeout = std::chrono::seconds(1);
     io::Duration timeout_total = std::chrono::seconds(15);  // of a look-up once it was first sent
-    unsigned rounds = 2;                                    // over the servers
+    unsigned rounds = 3;
     uint32_t cache_entries_max = 1u << 18;
   };
 

@@ -49,6 +49,10 @@ class Resolver::LookUp final : public Question {
   size_t server_index() const { return (first_server_ + attempt_) % resolver_.servers_.size(); }
   Server& server() const { return resolver_.servers_[server_index()]; }
   std::string server_text() const { return server().address.text(); }
+  /// A lost question costs little in the first round; a server that is slow gets its time later.
+  io::Duration patience() const {
+    return resolver_.options_.timeout * (1u << (attempt_ / resolver_.servers_.size()));
+  }
 
   Resolver& resolver_;
   const std::string wanted_;
@@ -76,7 +80,7 @@ bool Resolver::LookUp::send() {
   sent_at_ = now;
   ticket_ = channel->ask(*this);
   ++resolver_.counts_.questions;
-  times_out_at_ = std::min(now + resolver_.options_.timeout, *give_up_at_);
+  times_out_at_ = std::min(now + patience(), *give_up_at_);
   is_fresh_ = true;
   ++server().fresh;
   resolver_.loop_.timers().arm(timer_, std::min(times_out_at_, now + fresh_for));
@@ -154,8 +158,8 @@ void Resolver::LookUp::timed_out() {
   server().window.timed_out(sent_at_, resolver_.loop_.now());
   // What a server said is more to the point than that another said nothing.
   if (reason_.empty() || std::ranges::none_of(given_up_, std::identity()))
-    reason_ = fmt::format("no answer from {} within {:g}s", server_text(),
-                          Seconds(resolver_.options_.timeout).count());
+    reason_ = fmt::format("no answer from {} within {:.2g}s", server_text(),
+                          Seconds(times_out_at_ - sent_at_).count());
   if (resolver_.preferred_ == server_index())
     resolver_.preferred_ = (server_index() + 1) % resolver_.servers_.size();
   try_next();

@@ -39,8 +39,9 @@ class Resolver {
 
   struct Options {
     std::vector<io::SocketAddress> servers;
-    io::Duration timeout{}, timeout_total{};  // of a question; of a look-up since it was first sent
-    unsigned rounds = 2;
+    io::Duration timeout{};        // of a question in the first round; twice that in the next
+    io::Duration timeout_total{};  // of a look-up since it was first sent
+    unsigned rounds = 3;
     uint32_t cache_entries_max = 0;
   };
 

@@ -13,6 +13,7 @@ void SendWindow::held_back(io::Instant now) {
 }
 
 void SendWindow::answered(io::Instant now) {
+  if (++recent_answers_ >= answers_remembered) recent_answers_ /= 2, recent_timeouts_ /= 2;
   if (!is_held_back_ || ++answers_ < size_ || now - began_ < round_least) return;
   is_held_back_ = false;  // until the next one is
   const double seconds = std::chrono::duration<double>(now - began_).count();
@@ -34,6 +35,8 @@ void SendWindow::judge(double answers_per_s) {
 
 void SendWindow::timed_out(io::Instant sent, io::Instant now) {
   if (sent <= shrunk_at_) return;  // what was lost before does not count twice
+  if (++recent_timeouts_ * answers_a_timeout < recent_answers_) return;
+  recent_answers_ = recent_timeouts_ = 0;
   shrunk_at_ = now;
   size_ = std::max(size_ - size_ / 4, least);
   rest_ = rounds_at_rest;

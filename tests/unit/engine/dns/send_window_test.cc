@@ -28,7 +28,7 @@ struct Model {
       for (; under_way < window.size(); ++under_way, ++sent) {
         const io::Instant at = server(now);
         if (at == io::never)
-          timeouts.emplace(now + 3s, now);
+          timeouts.emplace(now + 1s, now);
         else
           answers.insert(at);
       }
@@ -77,6 +77,21 @@ TEST(SendWindow, shrinks_while_questions_are_lost_but_once_for_each_time_it_wait
   EXPECT_EQ(window.size(), 96u);
   for (int i = 1; i < 100; ++i) window.timed_out(begin + i * 4s, begin + i * 4s + 3s);
   EXPECT_EQ(window.size(), SendWindow::least);
+}
+
+TEST(SendWindow, stays_open_though_one_name_in_twenty_has_dead_servers) {
+  unsigned asked = 0;
+  Model model{
+      .server = [&](io::Instant now) { return ++asked % 20 == 0 ? io::never : now + 10ms; }};
+  model.run(30s);
+  EXPECT_GE(model.window.size(), SendWindow::at_first);
+}
+
+TEST(SendWindow, shrinks_when_every_fourth_question_is_lost) {
+  unsigned asked = 0;
+  Model model{.server = [&](io::Instant now) { return ++asked % 4 == 0 ? io::never : now + 10ms; }};
+  model.run(30s);
+  EXPECT_LT(model.window.size(), SendWindow::at_first);
 }
 
 TEST(SendWindow, is_not_changed_by_answers_while_there_is_nothing_more_to_ask) {
