@@ -141,7 +141,9 @@ constexpr ConfigKey keys[] = {
     {"destination.timeout", "quit", duration, "\"5s\"", "1ms", "1d", "", false,
      "Until the reply to QUIT.", into_timeout<Stage::quit>},
     {"destination.timeout", "idle", duration, "\"5s\"", "1ms", "1d", "", false,
-     "An open session without a message is closed after this.", into_timeout<Stage::idle>},
+     "An open session without a message is closed after this, or before when others need its "
+     "place.",
+     into_timeout<Stage::idle>},
 
     {"destination.retry", "first", duration, "\"5m\"", "1ms", "30d", "", false,
      "Delay after the first failed attempt.", into<Policy, &Policy::retry, &Retry::first>},

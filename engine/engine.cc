@@ -67,7 +67,7 @@ Shard::Setup Engine::setup(unsigned index, uint64_t journal_sequence) const {
           .spool = config_.spool,
           .log = config_.log,
           .journal_sequence = journal_sequence,
-          .sessions_max = options_.uring.sockets_max,
+          .socket_slots = io::socket_slots(options_.uring),
           .in_doubt = config_.in_doubt,
           .dns = {.servers = dns_servers_,
                   .hostname = config_.hostname,

@@ -154,6 +154,16 @@ void Outlet::session_ended(Session& session, bool was_open) {
   shard_.mark(*this);
 }
 
+void Outlet::session_idles(Session& session) {
+  idle_.push_back(&session);
+  shard_.session_idles(session);
+}
+
+void Outlet::session_busy(Session& session) {
+  std::erase(idle_, &session);
+  shard_.session_busy(session);
+}
+
 size_t Outlet::untaken() const {
   size_t n = put_back_.size();
   for (const Load& load : loads_) n += load.untaken();

@@ -50,8 +50,8 @@ class Outlet final : BlockLoad::Listener {
   void session_refused(SetbackPtr setback);
   /// The session is over and may be destroyed once this returns.
   void session_ended(Session& session, bool was_open);
-  void session_idles(Session& session) { idle_.push_back(&session); }
-  void session_busy(Session& session) { std::erase(idle_, &session); }
+  void session_idles(Session& session);
+  void session_busy(Session& session);
 
   /// Opens sessions, asks for recipients, sends the news: once a turn when anything changed.
   void turn_ended();
@@ -61,10 +61,14 @@ class Outlet final : BlockLoad::Listener {
   /// No session, no recipient.
   bool is_idle() const { return sessions_ == 0 && loads_.empty() && put_back_.empty(); }
 
+  uint32_t sessions() const { return sessions_; }
   uint32_t open_sessions() const { return open_; }
   bool is_reading() const;
 
-  bool is_marked = false;  // the shard's: turn_ended() is due
+  // The shard's:
+  enum class Slot : uint8_t { none, awaited, offered };
+  Slot slot = Slot::none;  // for a first session
+  bool is_marked = false;  // turn_ended() is due
 
  private:
   struct Load {

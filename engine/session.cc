@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cerrno>
 #include <cstring>
 
 #include "engine/outlet.h"
@@ -15,6 +16,11 @@ namespace sluice::engine {
 using smtp::Stage;
 
 namespace {
+
+/// Of this machine, whatever the host.
+bool is_shortage(int error) {
+  return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS;
+}
 
 std::string error_text(int error) {
   std::string text = std::strerror(error);
@@ -56,6 +62,7 @@ void Session::connected(io::Connect& op, const io::Completion& completion) {
   charge_phase();
   if (completion.result == 0) socket_ = op.socket;
   if (state_ == State::closing) return close_when_idle();
+  if (is_shortage(-completion.result)) return not_now();
   if (completion.result < 0) return lost(error_text(-completion.result));
   local_ = op.local;
   state_ = State::open;
@@ -163,13 +170,14 @@ void Session::after_event() {
 }
 
 void Session::resume() {
-  if (idles_) {
-    idles_ = false;
-    outlet_.session_busy(*this);
-  }
+  idle_no_more();
   if (state_ != State::open) return;
   charge_phase();
   after_event();
+}
+
+void Session::idle_no_more() {
+  if (std::exchange(idles_, false)) outlet_.session_busy(*this);
 }
 
 void Session::finish() {
@@ -177,6 +185,7 @@ void Session::finish() {
   next_host_ = false;
   if (state_ == State::closing) return;
   if (state_ == State::connecting) return lost("stopping");
+  idle_no_more();
   client_->quit();
   after_event();
 }
@@ -214,6 +223,7 @@ void Session::expired() {
   charge_phase();
   const Stage waited_for = stage();
   if (waited_for == Stage::idle) {
+    idle_no_more();
     client_->quit();
     return after_event();
   }
@@ -241,14 +251,17 @@ void Session::lost(std::string_view reason) {
   close();
 }
 
+/// No fault of the host, and no attempt of anybody: another session begins anew later.
+void Session::not_now() {
+  shard_.socket_refused();
+  close();
+}
+
 void Session::close() {
   state_ = State::closing;
   if (std::exchange(intends_, false)) shard_.fates().forget(*this);
   shard_.loop().timers().cancel(timer_);
-  if (idles_) {
-    idles_ = false;
-    outlet_.session_busy(*this);
-  }
+  idle_no_more();
   io::Proactor& proactor = shard_.loop().proactor();
   for (io::Op* op : {static_cast<io::Op*>(&connect_), static_cast<io::Op*>(&receive_),
                      static_cast<io::Op*>(&send_)})

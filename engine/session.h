@@ -3,6 +3,7 @@
 #include <array>
 #include <climits>
 #include <cstdint>
+#include <list>
 #include <optional>
 #include <string_view>
 
@@ -42,6 +43,8 @@ class Session final : smtp::Client::Listener, Fates::Intender {
 
   smtp::Stage stage() const;
 
+  std::list<Session*>::iterator idle_place;  // the shard's, while the session idles
+
  private:
   enum class State : uint8_t { connecting, open, closing };
 
@@ -55,9 +58,11 @@ class Session final : smtp::Client::Listener, Fates::Intender {
   bool fill();
   void pump();
   void after_event();
+  void idle_no_more();
   void arm_deadline();
   void charge_phase();
   void lost(std::string_view reason);
+  void not_now();
   void close();
   void close_when_idle();
   void ended();

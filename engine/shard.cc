@@ -9,7 +9,14 @@ namespace sluice::engine {
 
 namespace {
 constexpr io::Duration sweep_interval = std::chrono::seconds(30);
+constexpr size_t searches_max = 8192;  // for hosts: about 2 KB each
+constexpr io::Duration shortage_pause = std::chrono::seconds(1);
+
+/// The rest is for DNS, and for what listens.
+uint32_t sessions_of(uint32_t socket_slots) {
+  return std::max(1u, socket_slots - socket_slots / 8);
 }
+}  // namespace
 
 Shard::Shard(io::EventLoop& loop, Mesh& mesh, const Setup& setup)
     : index_(setup.index),
@@ -20,10 +27,11 @@ Shard::Shard(io::EventLoop& loop, Mesh& mesh, const Setup& setup)
       fates_(loop, mesh, setup.index, *this, setup.notices),
       finder_(loop, setup.dns),
       ender_(loop, fates_, *this),
-      sessions_(setup.sessions_max) {
+      sessions_(sessions_of(setup.socket_slots)) {
   mesh_.attach(index_, loop_.proactor());
   loop_.add(*this);
   sweep_.bind<&Shard::sweep>(this);
+  shortage_.bind<&Shard::end_shortage>(this);
 }
 
 Shard::~Shard() { loop_.remove(*this); }
@@ -59,6 +67,44 @@ Outlet& Shard::outlet(const Route& route) {
   auto& outlet = outlets_[route.number];
   if (!outlet) outlet = std::make_unique<Outlet>(*this, route);
   return *outlet;
+}
+
+bool Shard::has_room_for(const Outlet& outlet) const {
+  const uint32_t most = sessions_.slots_max();
+  if (shortage_.is_armed()) return false;
+  if (outlet.sessions() > 0) return slot_waiters_.empty() && sessions_.size() < most - most / 4;
+  return sessions_.size() < most && (slot_waiters_.empty() || outlet.slot == Outlet::Slot::offered);
+}
+
+Session* Shard::create_session(Outlet& outlet) {
+  if (has_room_for(outlet)) return sessions_.create(outlet);
+  if (outlet.sessions() == 0 && outlet.slot != Outlet::Slot::awaited) {
+    outlet.slot = Outlet::Slot::awaited;
+    slot_waiters_.push_back(&outlet);
+  }
+  if (!idle_.empty()) idle_.front()->finish();
+  return nullptr;
+}
+
+void Shard::socket_refused() { loop_.timers().arm(shortage_, loop_.now() + shortage_pause); }
+
+void Shard::session_idles(Session& session) {
+  session.idle_place = idle_.insert(idle_.end(), &session);
+  if (idle_.size() > sessions_.slots_max() / 8 && idle_.size() > 1) idle_.front()->finish();
+}
+
+void Shard::session_busy(Session& session) { idle_.erase(session.idle_place); }
+
+/// To as many as there is room for; who has no use for it leaves it to the next, a turn later.
+void Shard::offer_slots() {
+  if (shortage_.is_armed()) return;
+  for (uint32_t n = sessions_.size(); n < sessions_.slots_max() && !slot_waiters_.empty(); ++n) {
+    Outlet& outlet = *slot_waiters_.front();
+    slot_waiters_.pop_front();
+    outlet.slot = Outlet::Slot::offered;
+    mark(outlet);
+  }
+  if (!marked_outlets_.empty()) loop_.request_turn();
 }
 
 void Shard::wait_for_buffer(Session& session) {
@@ -120,10 +166,20 @@ void Shard::Home::end(std::unique_ptr<Batch> batch, const queue::Ending& ending)
 }
 
 void Shard::Home::find_hosts() {
-  shard.finder_.find(queue.route().target(), [this](dns::HostListPtr list) {
-    queue.hosts_found(std::move(list), shard.queue_now());
-    shard.mark(*this);
-    shard.loop_.request_turn();
+  if (shard.finder_.searching() < searches_max) return shard.search(*this);
+  shard.seekers_.push_back(this);
+}
+
+/// The home lives until it is answered: its queue is not idle.
+void Shard::search(Home& home) {
+  finder_.find(home.queue.route().target(), [this, &home](dns::HostListPtr list) {
+    home.queue.hosts_found(std::move(list), queue_now());
+    mark(home);
+    loop_.request_turn();
+    if (seekers_.empty() || finder_.searching() >= searches_max) return;
+    Home& next = *seekers_.front();
+    seekers_.pop_front();
+    search(next);
   });
 }
 
@@ -162,7 +218,8 @@ void Shard::sweep() {
 void Shard::forget(const Route& route) {
   const auto outlet = outlets_.find(route.number);
   if (outlet == outlets_.end()) return;
-  if (outlet->second->is_idle() && !outlet->second->is_marked)
+  if (outlet->second->is_idle() && !outlet->second->is_marked &&
+      outlet->second->slot == Outlet::Slot::none)
     outlets_.erase(outlet);
   else
     outlet->second->set_permit(0, {});
@@ -184,6 +241,7 @@ void Shard::serve_outlets() {
   for (Outlet* outlet : std::exchange(marked_outlets_, {})) {
     outlet->is_marked = false;
     outlet->turn_ended();
+    if (outlet->slot == Outlet::Slot::offered) outlet->slot = Outlet::Slot::none;
   }
   while (!buffer_waiters_.empty() && !buffers_.is_exhausted()) {
     Session* session = buffer_waiters_.front();
@@ -195,6 +253,7 @@ void Shard::serve_outlets() {
 void Shard::bury_sessions() {
   for (Session* session : graves_) sessions_.destroy(session);
   graves_.clear();
+  offer_slots();
 }
 
 void Shard::turn_ended() {

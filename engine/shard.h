@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <deque>
 #include <expected>
+#include <list>
 #include <map>
 #include <memory>
 #include <string>
@@ -34,7 +35,7 @@ class Shard final : io::TurnEnd, Fates::Owner, Ender::Owner {
     std::string hostname, spool, log;
     uint64_t journal_sequence = 1;
     std::vector<spool::SealedSegment> sealed;  // of earlier runs, for shard 0
-    uint32_t sessions_max = 65536;
+    uint32_t socket_slots = 65536;  // of the ring; an eighth is left to others than sessions
     InDoubtPolicy in_doubt = InDoubtPolicy::resend;
     dns::HostFinder::Options dns;
     notices::Notifier::Options notices;
@@ -62,7 +63,15 @@ class Shard final : io::TurnEnd, Fates::Owner, Ender::Owner {
   /// The outlet's turn_ended() is due.
   void mark(Outlet& outlet);
 
-  Session* create_session(Outlet& outlet) { return sessions_.create(outlet); }
+  /// nullptr: not now. An outlet that has no session is then marked when there is room for its
+  /// first; the last quarter of all is for such first ones, so that a few destinations that hold
+  /// many sessions do not keep others waiting. A session that idles makes room.
+  Session* create_session(Outlet& outlet);
+  /// The machine refused a socket: there is no room for new sessions for a moment.
+  void socket_refused();
+  /// The session may be told to finish(), for others to have its place, until it no longer idles.
+  void session_idles(Session& session);
+  void session_busy(Session& session);
   /// Destroys the session at the end of the turn: its operations' callbacks may be on the stack.
   void bury(Session& session) { graves_.push_back(&session); }
   void wait_for_buffer(Session& session);
@@ -96,11 +105,15 @@ class Shard final : io::TurnEnd, Fates::Owner, Ender::Owner {
   void handle(Message&& message);
   void mark(Home& home);
   Home& home(const Route& route);
+  void search(Home& home);
   Outlet& outlet(const Route& route);
   void serve_homes();
   void sweep();
   void forget(const Route& route);
   void serve_outlets();
+  bool has_room_for(const Outlet& outlet) const;
+  void end_shortage() { offer_slots(); }
+  void offer_slots();
   void bury_sessions();
   void stop(bool now);
   void check_stopped();
@@ -119,9 +132,13 @@ class Shard final : io::TurnEnd, Fates::Owner, Ender::Owner {
   std::map<uint32_t, std::unique_ptr<Home>> homes_;      // by the route's number
   std::map<uint32_t, std::unique_ptr<Outlet>> outlets_;  // likewise
   std::vector<Home*> marked_homes_;
+  std::deque<Home*> seekers_;  // of hosts, in turn
   std::vector<Outlet*> marked_outlets_;
   std::vector<Session*> graves_;
   std::deque<Session*> buffer_waiters_;
+  std::deque<Outlet*> slot_waiters_;  // each has no session
+  std::list<Session*> idle_;          // those that idle for longest first
+  io::Timer shortage_;                // armed: the machine has no more sockets
   std::string scratch_;
   io::Timer sweep_;
   bool stopping_ = false, stopped_ = false, grace_is_over_ = false;

@@ -37,6 +37,10 @@ std::chrono::nanoseconds read_clock(clockid_t clock) {
 
 }  // namespace
 
+unsigned socket_slots(const UringOptions& options) {
+  return static_cast<unsigned>(std::min<uint64_t>(options.sockets_max, raise_descriptor_limit()));
+}
+
 std::expected<std::unique_ptr<Proactor>, UringError> open_uring(const UringOptions& options) {
   auto uring = std::make_unique<UringProactor>();
   const auto opened = uring->open(options);
@@ -47,7 +51,7 @@ std::expected<std::unique_ptr<Proactor>, UringError> open_uring(const UringOptio
 }
 
 std::expected<void, UringProactor::Refusal> UringProactor::open(const UringOptions& options) {
-  const uint64_t descriptors_max = raise_descriptor_limit();
+  const unsigned slots = socket_slots(options);
   io_uring_params parameters{};
   parameters.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
                      IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP;
@@ -57,11 +61,9 @@ std::expected<void, UringProactor::Refusal> UringProactor::open(const UringOptio
     return std::unexpected(Refusal{UringStep::ring, -result});
   is_open_ = true;
 
-  const uint64_t slots = std::min<uint64_t>(options.sockets_max, descriptors_max);
   if (slots < std::min(table_slots_min, options.sockets_max))
     return std::unexpected(Refusal{UringStep::socket_table, EMFILE});
-  if (const int result = io_uring_register_files_sparse(&ring_, static_cast<unsigned>(slots));
-      result < 0)
+  if (const int result = io_uring_register_files_sparse(&ring_, slots); result < 0)
     return std::unexpected(Refusal{UringStep::socket_table, -result});
   if (const int result = buffers_.open(ring_, receive_group, options.receive_buffers,
                                        options.receive_buffer_bytes);

@@ -19,6 +19,10 @@ struct UringOptions {
   bool shut_down_before_close = false;
 };
 
+/// Sockets that a ring of these options holds at once; what would open one more ends with -EMFILE.
+/// Fewer than sockets_max where the process's limit of descriptors, which is raised, is lower.
+unsigned socket_slots(const UringOptions& options);
+
 /// Why io_uring cannot be had here, and what to do about it, in one line for the operator.
 struct UringError {
   int error;  // errno

@@ -120,7 +120,7 @@ void Scenario::say(engine::queue::Rule rule) {
 
 void Scenario::start() {
   CHECK(!engine_);
-  engine_ = std::make_unique<SimulatedEngine>(world, config_, false);
+  engine_ = std::make_unique<SimulatedEngine>(world, config_, false, socket_slots);
   CHECK(engine_->error().empty());
 }
 

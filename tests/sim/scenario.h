@@ -49,6 +49,7 @@ class Scenario {
 
   World world;
   NameServer names;
+  uint32_t socket_slots = 1000;  // of a shard of the engine that is started next
 
   /// A mail server on `address` (port 25), which DNS knows as `name`.
   MailServer& add_host(const std::string& name, const std::string& address);

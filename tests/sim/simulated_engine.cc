@@ -6,17 +6,19 @@
 
 namespace sluice::sim {
 
-SimulatedEngine::SimulatedEngine(World& world, const engine::Config& config, bool until_empty)
+SimulatedEngine::SimulatedEngine(World& world, const engine::Config& config, bool until_empty,
+                                 uint32_t socket_slots)
     : world_(world), process_(world.start()), mesh_(config.shards) {
   for (unsigned i = 0; i < config.shards; ++i)
     cores_.push_back(std::make_unique<Core>(process_.proactor()));
-  error_ = open(config, until_empty);
+  error_ = open(config, until_empty, socket_slots);
   if (!error_.empty()) return;
   coordinator_->start();
   for (const auto& core : cores_) core->proactor.drive([&loop = core->loop] { loop.turn(); });
 }
 
-std::string SimulatedEngine::open(const engine::Config& config, bool until_empty) {
+std::string SimulatedEngine::open(const engine::Config& config, bool until_empty,
+                                  uint32_t socket_slots) {
   auto opened = spool::Spool::open(cores_[0]->loop, config.spool);
   if (!opened) return opened.error().message;
   spool_ = std::move(*opened);
@@ -28,7 +30,7 @@ std::string SimulatedEngine::open(const engine::Config& config, bool until_empty
                                .spool = config.spool,
                                .log = config.log,
                                .journal_sequence = sequence,
-                               .sessions_max = 1000,
+                               .socket_slots = socket_slots,
                                .in_doubt = config.in_doubt,
                                .dns = {.servers = config.dns_servers, .hostname = config.hostname},
                                .notices = {.spool = config.spool,

@@ -18,8 +18,9 @@ namespace sluice::sim {
 class SimulatedEngine final : engine::Coordinator::Observer {
  public:
   /// Opens everything and begins. It may die, or be refused by the disk, while it does: see
-  /// error().
-  SimulatedEngine(World& world, const engine::Config& config, bool until_empty);
+  /// error(). Each shard believes to have `socket_slots`.
+  SimulatedEngine(World& world, const engine::Config& config, bool until_empty,
+                  uint32_t socket_slots = 1000);
   SimulatedEngine(const SimulatedEngine&) = delete;
   SimulatedEngine& operator=(const SimulatedEngine&) = delete;
   /// Of an engine that is dead, or has stopped.
@@ -47,7 +48,7 @@ class SimulatedEngine final : engine::Coordinator::Observer {
     std::unique_ptr<engine::Shard> shard;
   };
 
-  std::string open(const engine::Config& config, bool until_empty);
+  std::string open(const engine::Config& config, bool until_empty, uint32_t socket_slots);
   void let_everything_fail();
 
   void campaign_accepted(const spool::CampaignInfo& info, uint32_t) override {

@@ -25,6 +25,7 @@ FaultPlan draw_faults(Random& random) {
               .name_error = 0.005,
               .disk_slow = 0.01};
   if (random.chance(0.7)) {
+    faults.socket_refused = 0.02;
     faults.connect_refused = 0.1;
     faults.connect_unreachable = 0.05;
     faults.connect_black_hole = 0.05;

@@ -17,6 +17,7 @@ struct FaultPlan {
   io::Duration disk_slow_max = std::chrono::seconds(3);
 
   // Network, for each connect.
+  double socket_refused = 0;  // -EMFILE: our machine has none left; TCP only
   double connect_refused = 0;
   double connect_unreachable = 0;
   double connect_black_hole = 0;  // -ETIMEDOUT after 130 s

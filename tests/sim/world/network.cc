@@ -194,6 +194,9 @@ Reach Network::draw_reach(SimulatedProactor& proactor, const io::SocketAddress& 
 int32_t Network::choose_local(SimulatedProactor& proactor, io::Connect& op) {
   if (op.remote.is_none()) return -EAFNOSUPPORT;
   if (count(proactor) >= proactor.sockets_max) return -EMFILE;
+  if (proactor.process().is_ours() && !op.datagram && world_.faults.socket_refused > 0 &&
+      world_.random().chance(world_.faults.socket_refused))
+    return -EMFILE;
   if (!op.local.is_none()) {
     if (op.local.family() != op.remote.family()) return -EAFNOSUPPORT;
     if (proactor.process().is_ours() && !is_our_own(op.local)) return -EADDRNOTAVAIL;
