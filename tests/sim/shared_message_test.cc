@@ -305,24 +305,29 @@ TEST(SharedMessage, reaches_others_where_the_peer_lacks_SMTPUTF8_for_some) {
             "failed 1 mail: server does not offer SMTPUTF8");
 }
 
-TEST(SharedMessage, is_told_to_its_sender_for_each_that_failed_and_reaches_the_others_whole) {
-  Scenario scenario(one_session);
-  Receiver receiver(scenario, [](Phase, const std::string& recipient, unsigned) {
-    return recipient < "r002" ? Answer{} : Answer{.reply = "550 5.1.1 who?"};
-  });
-  MailServer& sender = scenario.add_host("client.test", "192.0.2.2");
-  scenario.hand_off({.id = "m",
-                     .recipients = many(4),
-                     .bytes = 100'000,
-                     .notices = engine::Notices::sender,
-                     .is_shared = true});
-  scenario.start();
-  ASSERT_TRUE(scenario.run_until([&] { return !sender.deliveries().empty(); }, hours(1)));
-  for (const char* failed : {"r002@a.test", "r003@a.test"})
-    EXPECT_NE(sender.deliveries()[0].content.find(failed), std::string::npos) << failed;
-  ASSERT_EQ(receiver.server.deliveries().size(), 1u);
-  EXPECT_TRUE(receiver.server.deliveries()[0].content.starts_with("From: News"));
-  EXPECT_GT(receiver.server.deliveries()[0].content.size(), 100'000u);
+/// The notice returns what it read of the message; the content is read from its beginning all the
+/// same.
+TEST(SharedMessage, is_told_to_its_sender_for_who_failed_and_reaches_the_others_whole) {
+  for (const std::vector<std::string>& failing :
+       {std::vector<std::string>{"r002@a.test"}, {"r001@a.test", "r003@a.test"}}) {
+    Scenario scenario(one_session);
+    Receiver receiver(scenario, [&](Phase, const std::string& recipient, unsigned) {
+      return std::ranges::count(failing, recipient) ? Answer{.reply = "550 5.1.1 who?"} : Answer{};
+    });
+    MailServer& sender = scenario.add_host("client.test", "192.0.2.2");
+    scenario.hand_off({.id = "m",
+                       .recipients = many(4),
+                       .bytes = 100'000,
+                       .notices = engine::Notices::sender,
+                       .is_shared = true});
+    scenario.start();
+    ASSERT_TRUE(scenario.run_until([&] { return !sender.deliveries().empty(); }, hours(1)));
+    for (const std::string& failed : failing)
+      EXPECT_NE(sender.deliveries()[0].content.find(failed), std::string::npos) << failed;
+    ASSERT_EQ(receiver.server.deliveries().size(), 1u);
+    EXPECT_TRUE(receiver.server.deliveries()[0].content.starts_with("From: News"));
+    EXPECT_GT(receiver.server.deliveries()[0].content.size(), 100'000u);
+  }
 }
 
 }  // namespace
