@@ -1,27 +1,24 @@
 #include "engine/envelope.h"
 
-#include <algorithm>
-
 #include "io/check.h"
 
 namespace sluice::engine {
 
+unsigned Envelope::size() const {
+  return several_ ? static_cast<unsigned>(several_->members.size()) : !is_free();
+}
+
 Envelope::Joined Envelope::add(const Mailing& mailing, Item item, spool::Bytes entry) {
   CHECK(!is_offered);
-  if (is_free()) {
-    if (!held_.hold(mailing, item, entry)) return Joined::damaged;
-    at_hand_ = 0;
-    members_.push_back({.item = item});
-    return Joined::yes;
-  }
+  if (is_free()) return held_.hold(mailing, item, entry) ? Joined::yes : Joined::damaged;
   if (!goes_with_first(mailing, entry)) return Joined::no;
-  if (!scratch_.decode(entry, mailing.content.columns())) return Joined::damaged;
-  if (entries_.empty()) {
-    append_entry(held_.recipient);
-    members_[0].entry_end = static_cast<uint32_t>(entries_.size());
+  Recipient recipient;
+  if (!recipient.decode(entry, mailing.content.columns())) return Joined::damaged;
+  if (!several_) {
+    several_ = std::make_unique<Several>();
+    append(held_.item, held_.recipient);
   }
-  append_entry(scratch_);
-  members_.push_back({.item = item, .entry_end = static_cast<uint32_t>(entries_.size())});
+  append(item, recipient);
   return Joined::yes;
 }
 
@@ -30,34 +27,36 @@ Envelope::Joined Envelope::add(const Mailing& mailing, Item item, spool::Bytes e
 bool Envelope::goes_with_first(const Mailing& mailing, spool::Bytes entry) const {
   if (&mailing != held_.mailing || mailing.content.is_personal() || entry.empty()) return false;
   const auto differs = static_cast<uint8_t>(entry.front()) ^ held_.recipient.flags;
-  return (differs & Recipient::needs_smtputf8) == 0 && entries_.size() < entries_bytes_max;
+  const bool is_full = several_ && several_->entries.size() >= entries_bytes_max;
+  return (differs & Recipient::needs_smtputf8) == 0 && !is_full;
 }
 
-void Envelope::append_entry(const Recipient& recipient) {
+void Envelope::append(const Item& item, const Recipient& recipient) {
   Recipient bare{.flags = recipient.flags, .address = recipient.address, .fields = {}};
-  bare.fields.resize(held_.mailing->content.columns());
-  bare.encode(entries_);
+  bare.fields.resize(recipient.fields.size());
+  bare.encode(several_->entries);
+  several_->members.push_back(
+      {.item = item, .entry_end = static_cast<uint32_t>(several_->entries.size())});
 }
 
 void Envelope::drop_last() {
-  CHECK(!is_offered && members_.size() > 1);
-  members_.pop_back();
-  entries_.resize(members_.back().entry_end);
+  CHECK(!is_offered && several_ && several_->members.size() > 1);
+  several_->members.pop_back();
+  several_->entries.resize(several_->members.back().entry_end);
 }
 
 void Envelope::release() {
   held_.release();
-  members_.clear();
-  entries_.clear();
-  addresses_.clear();
-  is_offered = was_split = false;
-  accepted = 0;
+  several_.reset();
+  is_offered = was_split = has_ended_ = false;
+  accepted = at_hand_ = 0;
 }
 
 std::string_view Envelope::entry(unsigned recipient) const {
-  if (entries_.empty()) return held_.entry;
-  const uint32_t begin = recipient == 0 ? 0 : members_[recipient - 1].entry_end;
-  return std::string_view(entries_).substr(begin, members_[recipient].entry_end - begin);
+  if (!several_) return held_.entry;
+  const std::vector<Member>& members = several_->members;
+  const uint32_t begin = recipient == 0 ? 0 : members[recipient - 1].entry_end;
+  return std::string_view(several_->entries).substr(begin, members[recipient].entry_end - begin);
 }
 
 Held& Envelope::at_hand(unsigned recipient) {
@@ -69,15 +68,19 @@ Held& Envelope::at_hand(unsigned recipient) {
 }
 
 smtp::Transaction Envelope::transaction() {
-  addresses_.clear();
-  if (entries_.empty()) addresses_.push_back(held_.recipient.address);
-  for (unsigned i = 0; !entries_.empty() && i < size(); ++i) {
-    CHECK(scratch_.decode(std::as_bytes(std::span(entry(i))), mailing().content.columns()));
-    addresses_.push_back(scratch_.address);
+  std::span<const std::string_view> recipients(&held_.recipient.address, 1);
+  if (several_) {
+    several_->addresses.clear();
+    Recipient recipient;
+    for (unsigned i = 0; i < size(); ++i) {
+      CHECK(recipient.decode(std::as_bytes(std::span(entry(i))), mailing().content.columns()));
+      several_->addresses.push_back(recipient.address);
+    }
+    recipients = several_->addresses;
   }
   rewind();
   return {.sender = held_.sender,
-          .recipients = addresses_,
+          .recipients = recipients,
           .bytes = held_.merge.bytes_estimate(),
           .needs_8bitmime = held_.merge.needs_8bitmime(),
           .needs_smtputf8 = held_.merge.needs_smtputf8(),

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,8 +13,8 @@ namespace sluice::engine {
 
 /// The recipients of one transaction in a session's hands: one, or several to whom the campaign's
 /// message goes as it is (mail::Template::is_personal()). Several take about 40 octets each beside
-/// their address; their merge fields are not kept. Reused from transaction to transaction: in
-/// steady state nothing is allocated.
+/// their address, until release(); their merge fields are not kept. One after another allocates
+/// nothing in steady state.
 class Envelope {
  public:
   /// Of the recipients as they are kept: what a session holds is bounded, whatever the list.
@@ -30,17 +31,23 @@ class Envelope {
   void drop_last();
   void release();
 
-  bool is_free() const { return members_.empty(); }
-  unsigned size() const { return static_cast<unsigned>(members_.size()); }
+  bool is_free() const { return held_.is_free(); }
+  unsigned size() const;
   const Mailing& mailing() const { return *held_.mailing; }
-  const Item& item(unsigned recipient) const { return members_[recipient].item; }
+  const Item& item(unsigned recipient) const {
+    return several_ ? several_->members[recipient].item : held_.item;
+  }
   std::string_view entry(unsigned recipient) const;
 
   /// A recipient by itself, to be described. The content has to be read from its beginning again.
   Held& at_hand(unsigned recipient);
   /// Whose verdict is known, or who was given back.
-  void end(unsigned recipient) { members_[recipient].has_ended = true; }
-  bool has_ended(unsigned recipient) const { return members_[recipient].has_ended; }
+  void end(unsigned recipient) {
+    (several_ ? several_->members[recipient].has_ended : has_ended_) = true;
+  }
+  bool has_ended(unsigned recipient) const {
+    return several_ ? several_->members[recipient].has_ended : has_ended_;
+  }
 
   /// What is to be offered; borrows from here. Begins the content.
   smtp::Transaction transaction();
@@ -58,15 +65,18 @@ class Envelope {
     uint32_t entry_end = 0;  // in entries_; it begins where the one before ends
     bool has_ended = false;
   };
+  struct Several {
+    std::vector<Member> members;
+    std::string entries;                      // addresses with blank fields
+    std::vector<std::string_view> addresses;  // when offered
+  };
   bool goes_with_first(const Mailing& mailing, spool::Bytes entry) const;
-  void append_entry(const Recipient& recipient);
+  void append(const Item& item, const Recipient& recipient);
 
-  Held held_;  // of the recipient at hand
+  Held held_;               // the recipient at hand
+  bool has_ended_ = false;  // if there is but one
   unsigned at_hand_ = 0;
-  std::vector<Member> members_;
-  std::string entries_;                      // of several: addresses with blank fields
-  std::vector<std::string_view> addresses_;  // when offered
-  Recipient scratch_;
+  std::unique_ptr<Several> several_;
 };
 
 }  // namespace sluice::engine
