@@ -90,7 +90,8 @@ void Shard::socket_refused() { loop_.timers().arm(shortage_, loop_.now() + short
 
 void Shard::session_idles(Session& session) {
   session.idle_place = idle_.insert(idle_.end(), &session);
-  if (idle_.size() > sessions_.slots_max() / 8 && idle_.size() > 1) idle_.front()->finish();
+  const bool are_too_many = idle_.size() > 1 && idle_.size() > sessions_.slots_max() / 8;
+  if (are_too_many || !slot_waiters_.empty()) idle_.front()->finish();
 }
 
 void Shard::session_busy(Session& session) { idle_.erase(session.idle_place); }
