@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/priority.h"
+#include "engine/smtp/dsn.h"
 #include "spool/campaign.h"
 #include "spool/error.h"
 
@@ -16,12 +17,9 @@ namespace sluice::engine {
 /// Who hears of failures and delays: nobody (they are in the log), or the envelope sender.
 enum class Notices : uint8_t { log, sender };
 
-/// How much of a message its notices return (RFC 3461 section 4.3).
-enum class ReturnedContent : uint8_t { headers, full };
-
 /// What a campaign stores beside its recipients: the message and how the submitter wants it sent.
 /// Opaque to the spool (the `message` of its file). Layout (integers LEB128, texts as length and
-/// octets): version, flags, notices, priority, returned content, next hop, sender, Message-ID
+/// octets): version, flags, notices, priority, NOTIFY, RET, next hop, sender, Message-ID
 /// domain, envelope id, number of columns, the columns' names, then the encoded template up to the
 /// end.
 struct CampaignMessage {
@@ -34,14 +32,12 @@ struct CampaignMessage {
   uint8_t recipients_need = 0;
   Notices notices = Notices::log;
   Priority priority = Priority::normal;
-  ReturnedContent returned = ReturnedContent::headers;  // RET of the submitter
+  smtp::DsnRequest dsn;  // of the submitter
   std::string_view
       next_hop;  // `--next-hop`, as written: instead of what the configuration says; "" for none
   std::string_view
       sender;  // envelope sender as written, with its tags: for people; the template merges it
-  std::string_view message_id_domain;  // right side of added Message-IDs
-  std::string_view
-      envelope_id;  // ENVID of the submitter (RFC 3461 section 4.4), xtext undone; "" for none
+  std::string_view message_id_domain;     // right side of added Message-IDs
   std::vector<std::string_view> columns;  // of the list, in its order, `email` among them
   spool::Bytes content;                   // mail::Template::encode()
 

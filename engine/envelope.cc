@@ -84,6 +84,7 @@ smtp::Transaction Envelope::transaction() {
           .bytes = held_.merge.bytes_estimate(),
           .needs_8bitmime = held_.merge.needs_8bitmime(),
           .needs_smtputf8 = held_.merge.needs_smtputf8(),
+          .dsn = mailing().message.dsn,
           .body = &held_.merge};
 }
 

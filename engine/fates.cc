@@ -48,6 +48,9 @@ uint64_t Fates::tell_sender(const queue::Decision& decision, Held& held,
                             const report::LogEntry& entry) {
   using enum mail::FailureCause;
   switch (decision.kind) {
+    case spool::OutcomeKind::delivered:
+      if (!decision.is_relayed) return 0;
+      return notifier_.note({.kind = mail::NoticeKind::relayed}, held, entry);
     case spool::OutcomeKind::failed:   return notifier_.note({.cause = refused}, held, entry);
     case spool::OutcomeKind::expired:  return notifier_.note({.cause = expired}, held, entry);
     case spool::OutcomeKind::in_doubt: return notifier_.note({.cause = in_doubt}, held, entry);

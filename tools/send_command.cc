@@ -56,6 +56,41 @@ struct Arguments {
   bool deliver = false, json = false, quiet = false;
 };
 
+/// What the sender wants to hear of (RFC 3461).
+void declare_dsn(CLI::App& app, SubmissionOptions& submission) {
+  app.add_option_function<std::string>(
+         "--notify",
+         [&submission](const std::string& words) {
+           const auto notify = engine::smtp::parse_notify(words);
+           if (!notify)
+             throw CLI::ValidationError("--notify " + words,
+                                        "it is never, or success, failure and delay with commas");
+           submission.notify = *notify;
+           submission.notices = *notify == engine::smtp::notify_never ? engine::Notices::log
+                                                                      : engine::Notices::sender;
+         },
+         "Tell the envelope sender of these, by mail, and ask the receiving servers to do so (RFC "
+         "3461)")
+      ->type_name("never|success,failure,delay")
+      ->excludes("--notices");
+  app.add_option_function<std::string>(
+         "--ret",
+         [&submission](const std::string& word) {
+           const auto returned = engine::smtp::parse_returned_content(word);
+           if (!returned) throw CLI::ValidationError("--ret " + word, "it is headers or full");
+           submission.returned = *returned;
+         },
+         "How much of the message such a notice brings back. Default: headers")
+      ->type_name("headers|full");
+  app.add_option("--envid", submission.envelope_id, "A name for the message that notices repeat")
+      ->type_name("TEXT")
+      ->check([](const std::string& text) {
+        return engine::smtp::is_envelope_id(text)
+                   ? std::string()
+                   : "at most 100 printable characters of US-ASCII (+, = and blanks count three)";
+      });
+}
+
 void declare(CLI::App& app, Arguments& arguments) {
   SubmissionOptions& submission = arguments.submission;
   app.add_option("--message", submission.message, "The newsletter: RFC 5322 with tags")
@@ -91,6 +126,7 @@ void declare(CLI::App& app, Arguments& arguments) {
          "Who is told of failures and delays: the log only (default), or the envelope sender too, "
          "by mail (RFC 3464)")
       ->type_name("log|sender");
+  declare_dsn(app, submission);
   declare_priority(app, submission.priority,
                    "How long it may wait: the configuration's expire keys. Default: as Priority, "
                    "Importance or X-Priority of the message says, else normal");

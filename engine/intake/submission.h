@@ -32,6 +32,9 @@ struct SubmissionOptions {
   std::string unsubscribe;  // URL with tags, or ""
   std::string hostname;     // right side of added Message-IDs
   Notices notices = Notices::log;
+  smtp::Notify notify = 0;
+  smtp::ReturnedContent returned = smtp::ReturnedContent::unsaid;
+  std::string envelope_id;           // "" for none
   std::optional<Priority> priority;  // none: as the message's header says
   bool skip_invalid = false;
   bool dry_run = false;  // everything but the hand-off: nothing is written

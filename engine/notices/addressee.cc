@@ -7,7 +7,8 @@ namespace sluice::engine::notices {
 
 using mail::NoticeKind;
 
-bool wants_notice(NoticeKind kind, Notify notify) {
+bool wants_notice(NoticeKind kind, smtp::Notify notify) {
+  using namespace smtp;
   if ((notify & notify_never) != 0) return false;
   switch (kind) {
     case NoticeKind::failed:  return notify == 0 || (notify & notify_failure) != 0;

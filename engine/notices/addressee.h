@@ -9,18 +9,14 @@
 
 namespace sluice::engine::notices {
 
-/// NOTIFY of a recipient (RFC 3461 section 4.1): an or of these; 0 when it was not given.
-using Notify = uint8_t;
-inline constexpr Notify notify_never = 1, notify_success = 2, notify_failure = 4, notify_delay = 8;
-
 /// Is a notice of this kind asked for? Without NOTIFY: of failures and delays (RFC 3461
 /// section 5.2.3 leaves those of delays to us), not of successes. NEVER beats all others.
-bool wants_notice(mail::NoticeKind kind, Notify notify);
+bool wants_notice(mail::NoticeKind kind, smtp::Notify notify);
 
 /// Whose recipient it is that a notice would be about.
 struct Subject {
   mail::NoticeKind kind = mail::NoticeKind::failed;
-  Notify notify = 0;
+  smtp::Notify notify = 0;
   Notices policy = Notices::log;  // of the message's campaign
   std::string_view sender;        // of the envelope; "" is the null sender
   std::string_view recipient;

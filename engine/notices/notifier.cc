@@ -31,6 +31,7 @@ Notifier::Notifier(io::EventLoop& loop, const Options& options, Owner& owner)
 uint64_t Notifier::note(const News& news, Held& held, const report::LogEntry& entry) {
   if (!may_tell(*held.mailing)) return 0;
   Addressee to = addressee_of({.kind = news.kind,
+                               .notify = held.mailing->message.dsn.notify,
                                .policy = held.mailing->message.notices,
                                .sender = held.sender,
                                .recipient = held.recipient.address},
@@ -77,7 +78,7 @@ Notifier::Group& Notifier::group(const Mailing& mailing, mail::NoticeKind kind, 
   group.kind = kind;
   held.begin_merge();
   group.returned =
-      mail::read_returned(held.merge, mailing.message.returned == ReturnedContent::full);
+      mail::read_returned(held.merge, mailing.message.dsn.returned == smtp::ReturnedContent::full);
   return group;
 }
 
@@ -98,7 +99,7 @@ void Notifier::compose(const Group& group) {
                                     .hostname = hostname_,
                                     .to = group.to.address,
                                     .is_for_postmaster = group.to.whom == Whom::postmaster,
-                                    .envelope_id = group.mailing->message.envelope_id,
+                                    .envelope_id = group.mailing->message.dsn.envelope_id,
                                     .arrival = group.mailing->accepted_at(),
                                     .now = loop_.wall(),
                                     .random = loop_.proactor().random(),

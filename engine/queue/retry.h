@@ -26,10 +26,11 @@ struct Past {
 /// What an attempt's verdict means for its recipient.
 struct Decision {
   spool::OutcomeKind kind = spool::OutcomeKind::deferred;
-  bool in_doubt = false;  // whether it arrived is unknown
-  bool is_held = false;   // deferred: until somebody releases it
-  bool is_last = false;   // deferred: expiry comes before another attempt
-  io::Duration delay{};   // deferred: until the next attempt, or expiry
+  bool in_doubt = false;    // whether it arrived is unknown
+  bool is_relayed = false;  // delivered: to a server that tells nobody what becomes of it
+  bool is_held = false;     // deferred: until somebody releases it
+  bool is_last = false;     // deferred: expiry comes before another attempt
+  io::Duration delay{};     // deferred: until the next attempt, or expiry
 };
 
 /// The one place where a verdict becomes a fate or another try.

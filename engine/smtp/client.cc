@@ -192,7 +192,9 @@ bool Client::produce_of(Exchange& exchange, CommandWriter& out) {
       if (!out.mail(exchange.transaction, extensions_)) return false;
       break;
     case Stage::rcpt:
-      if (!out.rcpt(exchange.transaction.recipients[exchange.send - 1u])) return false;
+      if (!out.rcpt(exchange.transaction.recipients[exchange.send - 1u], exchange.transaction.dsn,
+                    extensions_))
+        return false;
       break;
     default:
       if (!out.data()) return false;

@@ -29,20 +29,32 @@ class CommandWriter {
     return line({verb, " ", hostname, "\r\n"});
   }
 
-  /// With the parameters that `transaction` asks for and `extensions` allows (RFC 1870, 6152,
+  /// With the parameters that `transaction` asks for and `extensions` allows (RFC 1870, 3461, 6152,
   /// 6531).
   bool mail(const Transaction& transaction, const Extensions& extensions) {
     const bool tells_size = extensions.size && transaction.bytes > 0;
+    char octets[dsn_bytes_max];
+    const std::string_view envelope_id =
+        extensions.dsn ? xtext(transaction.dsn.envelope_id, octets) : "";
     char digits[20];
     const char* const digits_end =
         tells_size ? std::to_chars(digits, digits + sizeof digits, transaction.bytes).ptr : digits;
     return line({"MAIL FROM:<", transaction.sender, ">", tells_size ? " SIZE=" : "",
                  std::string_view(digits, digits_end),
                  transaction.needs_8bitmime ? " BODY=8BITMIME" : "",
-                 transaction.needs_smtputf8 ? " SMTPUTF8" : "", "\r\n"});
+                 transaction.needs_smtputf8 ? " SMTPUTF8" : "",
+                 extensions.dsn ? returned_text(transaction.dsn.returned) : "",
+                 parameter(" ENVID=", envelope_id), envelope_id, "\r\n"});
   }
 
-  bool rcpt(std::string_view recipient) { return line({"RCPT TO:<", recipient, ">\r\n"}); }
+  /// Whose delivery is asked about is told with ORCPT, where there is room for it.
+  bool rcpt(std::string_view recipient, const DsnRequest& dsn, const Extensions& extensions) {
+    const std::string_view notify = extensions.dsn ? notify_text(dsn.notify) : "";
+    char octets[dsn_bytes_max];
+    const std::string_view original = notify.empty() ? "" : xtext(recipient, octets);
+    return line({"RCPT TO:<", recipient, ">", parameter(" NOTIFY=", notify), notify,
+                 parameter(" ORCPT=rfc822;", original), original, "\r\n"});
+  }
   bool data() { return line({"DATA\r\n"}); }
   bool final_dot() { return line({".\r\n"}); }
   bool rset() { return line({"RSET\r\n"}); }
@@ -53,6 +65,23 @@ class CommandWriter {
   void advance(size_t octets) { size_ += octets; }
 
  private:
+  static constexpr size_t dsn_bytes_max = 128;
+
+  static std::string_view parameter(std::string_view name, std::string_view value) {
+    return value.empty() ? "" : name;
+  }
+  static std::string_view returned_text(ReturnedContent returned) {
+    switch (returned) {
+      case ReturnedContent::unsaid:  return "";
+      case ReturnedContent::headers: return " RET=HDRS";
+      case ReturnedContent::full:    return " RET=FULL";
+    }
+    return "";
+  }
+  static std::string_view xtext(std::string_view text, std::span<char> out) {
+    return {out.data(), write_xtext(text, out).value_or(0)};
+  }
+
   bool line(std::initializer_list<std::string_view> parts) {
     size_t octets = 0;
     for (const std::string_view part : parts) octets += part.size();

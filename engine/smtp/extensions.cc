@@ -53,6 +53,7 @@ Extensions parse_extensions(std::string_view reply) {
     if (is_keyword(word, "SMTPUTF8")) extensions.smtp_utf8 = true;
     if (is_keyword(word, "STARTTLS")) extensions.starttls = true;
     if (is_keyword(word, "ENHANCEDSTATUSCODES")) extensions.enhanced = true;
+    if (is_keyword(word, "DSN")) extensions.dsn = true;
     if (is_keyword(word, "SIZE")) {
       extensions.size = true;
       extensions.size_max = limit_of<uint64_t>(parameters);

@@ -8,7 +8,7 @@ namespace sluice::engine::smtp {
 /// Service extensions as EHLO offered them (RFC 5321 section 2.2).
 struct Extensions {
   bool esmtp = false, pipelining = false, size = false, eight_bit_mime = false, smtp_utf8 = false,
-       starttls = false, enhanced = false;
+       starttls = false, enhanced = false, dsn = false;
   uint64_t size_max = 0;  // RFC 1870; 0: no limit told
   // LIMITS (RFC 9422); 0: not told.
   uint32_t recipients_max = 0;    // RCPTMAX: RCPT commands in a transaction

@@ -5,6 +5,8 @@
 #include <span>
 #include <string_view>
 
+#include "engine/smtp/dsn.h"
+
 namespace sluice::engine::smtp {
 
 /// A message's content, read once from front to back in wire form: CRLF lines, dot-stuffed, ending
@@ -26,6 +28,7 @@ struct Transaction {
   uint64_t bytes = 0;                            // estimate for SIZE= (RFC 1870); 0 unknown
   bool needs_8bitmime = false;                   // RFC 6152: the content has octets over 127
   bool needs_smtputf8 = false;                   // RFC 6531: an address or a header has
+  DsnRequest dsn;                                // told to a peer that offers DSN (RFC 3461)
   /// All is sent but the final dot, which waits for Client::release_dot().
   bool withholds_dot = false;
   Body* body = nullptr;

@@ -26,15 +26,23 @@ _sluice() {
       mapfile -t COMPREPLY < <(compgen -W 'log sender' -- "$current")
       return
       ;;
+    --ret)
+      mapfile -t COMPREPLY < <(compgen -W 'headers full' -- "$current")
+      return
+      ;;
     --priority)
       mapfile -t COMPREPLY < <(compgen -W 'urgent normal non-urgent' -- "$current")
       return
       ;;
-    --from | --campaign | --next-hop | --unsubscribe | --preview | --recipient | --id | --destination | --since | --until | \
+    --notify)
+      mapfile -t COMPREPLY < <(compgen -W 'never failure failure,delay success,failure,delay' -- "$current")
+      return
+      ;;
+    --from | --campaign | --envid | --next-hop | --unsubscribe | --preview | --recipient | --id | --destination | --since | --until | \
       --sender | --limit | --at | --listen | --count | --delay | --fault | --extensions | --hostname | --threads) return ;;
   esac
   case $command in
-    send) words='--help --message --recipients --from --campaign --spool --deliver --next-hop --suppress --unsubscribe --notices --priority --skip-invalid --preview --dry-run --quiet --config --json' ;;
+    send) words='--help --message --recipients --from --campaign --spool --deliver --next-hop --suppress --unsubscribe --notices --notify --ret --envid --priority --skip-invalid --preview --dry-run --quiet --config --json' ;;
     serve) words='--help --until-empty --spool --next-hop --quiet --config' ;;
     queue) words='summary list show hold release retry cancel --help --id --campaign --destination --recipient --sender --all --campaigns --limit --dry-run --spool --config --json' ;;
     explain) words='--help --at --priority --next-hop --spool --config --json' ;;

@@ -87,6 +87,7 @@ void Scenario::hand_off(const Mail& mail) {
   const std::string content = compile(mail, uid, now);
   const engine::CampaignMessage stored{.notices = mail.notices,
                                        .priority = mail.priority,
+                                       .dsn = mail.dsn,
                                        .sender = "bounce@client.test",
                                        .message_id_domain = "client.test",
                                        .columns = {"email"},

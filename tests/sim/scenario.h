@@ -24,6 +24,7 @@ struct Mail {
   size_t bytes = 0;  // at least so many in the body
   /// `sender`: bounce@client.test hears of failures and delays.
   engine::Notices notices = engine::Notices::log;
+  engine::smtp::DsnRequest dsn;
   bool is_shared = false;  // the same for all, and not one each
 };
 

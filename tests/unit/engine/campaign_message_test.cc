@@ -13,11 +13,12 @@ CampaignMessage sample(const std::string& content) {
   return {.recipients_need = 3,
           .notices = Notices::sender,
           .priority = Priority::urgent,
-          .returned = ReturnedContent::full,
+          .dsn = {.notify = smtp::notify_failure | smtp::notify_delay,
+                  .returned = smtp::ReturnedContent::full,
+                  .envelope_id = "QQ314159"},
           .next_hop = "192.0.2.7:25",
           .sender = "bounce+{{id}}@news.example",
           .message_id_domain = "mta1.news.example",
-          .envelope_id = "QQ314159",
           .columns = {"email", "name", std::string_view()},
           .content = octets(content)};
 }
@@ -33,8 +34,9 @@ TEST(CampaignMessage, comes_back_as_it_was_encoded) {
   EXPECT_EQ(message->message_id_domain, "mta1.news.example");
   EXPECT_EQ(message->notices, Notices::sender);
   EXPECT_EQ(message->priority, Priority::urgent);
-  EXPECT_EQ(message->returned, ReturnedContent::full);
-  EXPECT_EQ(message->envelope_id, "QQ314159");
+  EXPECT_EQ(message->dsn.notify, smtp::notify_failure | smtp::notify_delay);
+  EXPECT_EQ(message->dsn.returned, smtp::ReturnedContent::full);
+  EXPECT_EQ(message->dsn.envelope_id, "QQ314159");
   EXPECT_EQ(message->columns, (std::vector<std::string_view>{"email", "name", ""}));
   EXPECT_EQ(std::string_view(reinterpret_cast<const char*>(message->content.data()),
                              message->content.size()),
@@ -69,17 +71,17 @@ TEST(CampaignMessage, of_a_later_version_is_told_from_a_damaged_one) {
 
 TEST(CampaignMessage, choice_that_this_version_does_not_know_is_damaged) {
   const std::string encoded = sample("x").encode();
-  for (const size_t at : {2u, 3u, 4u}) {
+  for (const size_t at : {2u, 3u, 4u, 5u}) {
     std::string changed = encoded;
-    changed[at] = 9;
+    changed[at] = 16;
     EXPECT_EQ(CampaignMessage::decode(octets(changed)).error(), spool::ErrorCode::damaged) << at;
   }
 }
 
 TEST(CampaignMessage, count_of_columns_that_nobody_could_mean_is_damaged) {
-  EXPECT_EQ(CampaignMessage::decode(octets({"\x01\0\0\0\0\0\0\0\0\xff\xff\xff\x7f", 13})).error(),
+  EXPECT_EQ(CampaignMessage::decode(octets({"\x01\0\0\0\0\0\0\0\0\0\xff\xff\xff\x7f", 14})).error(),
             spool::ErrorCode::damaged);
-  EXPECT_EQ(CampaignMessage::decode(octets({"\x01\0\0\0\0\0\0\0\0\0", 10})).error(),
+  EXPECT_EQ(CampaignMessage::decode(octets({"\x01\0\0\0\0\0\0\0\0\0\0", 11})).error(),
             spool::ErrorCode::damaged);
 }
 

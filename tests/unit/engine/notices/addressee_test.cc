@@ -6,6 +6,7 @@ namespace sluice::engine::notices {
 namespace {
 
 using enum mail::NoticeKind;
+using namespace smtp;
 
 constexpr std::string_view postmaster = "Postmaster@news.example";
 

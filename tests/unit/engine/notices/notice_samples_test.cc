@@ -15,6 +15,9 @@ namespace {
 using mail::FailureCause;
 using mail::NoticeKind;
 using mail::NoticeRecipient;
+using smtp::notify_delay;
+using smtp::notify_failure;
+using smtp::notify_success;
 using smtp::Stage;
 
 struct Sample {

@@ -214,6 +214,59 @@ TEST(SmtpClient, asks_only_for_extensions_that_are_offered_and_needed) {
             "");
 }
 
+TEST(SmtpClient, hands_on_what_the_sender_wants_to_hear_of_to_a_peer_that_offers_dsn) {
+  EXPECT_EQ(play(R"(
+    O: a@s.example -> x@r.example y+z@r.example ; notify=success,failure ret=full envid=Q+1
+    O: a@s.example -> x@r.example ; notify=never ret=headers
+    O: a@s.example -> x@r.example
+    S: 220 mx.example
+    C: EHLO me.example
+    S: 250-mx.example
+    S: 250-PIPELINING
+    S: 250 DSN
+    E: opened
+    C: MAIL FROM:<a@s.example> RET=FULL ENVID=Q+2B1
+    C: RCPT TO:<x@r.example> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;x@r.example
+    C: RCPT TO:<y+z@r.example> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;y+2Bz@r.example
+    C: DATA
+    S: 250 ok
+    S: 250 ok
+    S: 250 ok
+    S: 354 go on
+    C: hello
+    C: .
+    C: MAIL FROM:<a@s.example> RET=HDRS
+    C: RCPT TO:<x@r.example> NOTIFY=NEVER ORCPT=rfc822;x@r.example
+    C: DATA
+    S: 250 ok
+    E: 0.0 success recipient final_dot 250
+    E: 0.1 success recipient final_dot 250
+    E: 0 ended
+    S: 250 ok
+    S: 250 ok
+    S: 354 go on
+    C: hello
+    C: .
+    C: MAIL FROM:<a@s.example>
+    C: RCPT TO:<x@r.example>
+    C: DATA)"),
+            "");
+}
+
+TEST(SmtpClient, says_nothing_of_notices_to_a_peer_without_dsn) {
+  EXPECT_EQ(play(R"(
+    O: a@s.example -> x@r.example ; notify=success ret=full envid=Q1
+    S: 220 mx.example
+    C: EHLO me.example
+    S: 250-mx.example
+    S: 250 PIPELINING
+    E: opened
+    C: MAIL FROM:<a@s.example>
+    C: RCPT TO:<x@r.example>
+    C: DATA)"),
+            "");
+}
+
 TEST(SmtpClient, refuses_here_what_the_peer_cannot_take_and_goes_on) {
   EXPECT_EQ(play(R"(
     O: a@s.example -> x@r.example y@r.example ; size=1001

@@ -45,10 +45,14 @@ struct Offer {
     while (words >> word) {
       if (word.starts_with("size=")) bytes = std::stoull(word.substr(5));
       if (word.starts_with("body=")) body.octets = word.substr(5) + "\r\n";
+      if (word.starts_with("envid=")) envelope_id = word.substr(6);
+      if (word.starts_with("notify=")) dsn.notify = parse_notify(word.substr(7)).value();
+      if (word.starts_with("ret=")) dsn.returned = parse_returned_content(word.substr(4)).value();
       needs_8bit |= word == "8bit";
       needs_utf8 |= word == "utf8";
     }
     views.assign(recipients.begin(), recipients.end());
+    dsn.envelope_id = envelope_id;
   }
   Transaction transaction() {
     return {.sender = sender,
@@ -56,9 +60,11 @@ struct Offer {
             .bytes = bytes,
             .needs_8bitmime = needs_8bit,
             .needs_smtputf8 = needs_utf8,
+            .dsn = dsn,
             .body = &body};
   }
-  std::string sender;
+  std::string sender, envelope_id;
+  DsnRequest dsn;
   std::vector<std::string> recipients;
   std::vector<std::string_view> views;
   uint64_t bytes = 0;

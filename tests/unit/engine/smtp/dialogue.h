@@ -11,7 +11,7 @@ namespace sluice::engine::smtp {
 ///   C: MAIL FROM:<a@b.example>   the client has said this, next
 ///   E: 0 ended            this was told to the listener, next; `... | 550 no` checks the reply's
 ///   text as well, `\n` between its lines O: a@b.example -> x@y.example z@y.example ; size=9 8bit
-///   utf8 body=words
+///   utf8 body=words notify=success,delay ret=full envid=QQ
 ///                         a transaction for the client, as soon as it wants one; the body is a
 ///                         line ("hello" if not given)
 ///   Q: quit   F: reason   quit() and fail()
