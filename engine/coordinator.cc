@@ -79,7 +79,7 @@ void Coordinator::campaign_arrived(std::shared_ptr<const spool::Campaign> campai
   totals_.cancelled += recovered.cancelled;
   totals_.in_doubt += recovered.in_doubt;
   totals_.deferred += recovered.deferred.size();
-  if (fates == 0 && recovered.deferred.empty())
+  if (fates == 0 && recovered.deferred.empty() && recovered.waits.empty())
     shard_.fates().log({.event = report::Event::accepted,
                         .time = shard_.loop().wall(),
                         .id = fmt::format("{:016x}", info.uid),
@@ -153,15 +153,22 @@ void Coordinator::spread(const MailingPtr& mailing) {
     CHECK(after != spans.begin());
     return sources[std::prev(after)->route->number];
   };
-  for (const auto& [number, wait] : mailing->recovered.waited) {
-    Waited& waited = source_of(number).waited;
-    waited.setbacks = std::max(waited.setbacks, wait.attempt);
-    waited.until = std::max(waited.until, instant(wait.next_attempt));
-  }
+  std::map<uint32_t, spool::Waits> waits;  // by the route's number
+  for (const spool::Wait& wait : mailing->recovered.waits)
+    if (wait.recipient < mailing->campaign->recipients())
+      waits[source_of(wait.recipient).route->number].add(wait);
+  for (const auto& [route, of_route] : waits)
+    sources[route].waited = {.one = of_route.recipient(),
+                             .attempts = of_route.attempts(),
+                             .refusals = of_route.refusals(),
+                             .at = of_route.at(),
+                             .until = of_route.next_attempt()};
   const queue::Standing standing = queue::standing(rules_, *mailing->campaign, config_);
-  for (const auto& [number, deferral] : mailing->recovered.deferred) {
+  for (const auto& [number, known] : mailing->recovered.deferred) {
     const bool is_due = queue::contains(standing.retried, number);
-    source_of(number).deferred.push_back(
+    AddSource& source = source_of(number);
+    const spool::Deferral deferral = waits[source.route->number].caught_up(known);
+    source.deferred.push_back(
         {.mailing = mailing,
          .item = {.number = number,
                   .attempts = deferral.attempt,

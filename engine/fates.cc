@@ -136,12 +136,6 @@ void Fates::tell_waiting(const Route& route, const Mailing& mailing, Item item, 
   entry.next_attempt = wall_of(until);
   entry.expires = mailing.accepted_at() + mailing.lifetime(route.policy);
   log_->append(entry);
-  gather({.route = &route,
-          .uid = mailing.campaign->info().uid,
-          .item = item,
-          .kind = spool::OutcomeKind::deferred,
-          .is_note = true,
-          .next_attempt = entry.next_attempt});
 }
 
 void Fates::tell_held(const Route& route, const Mailing& mailing, Item item,
@@ -171,13 +165,13 @@ void Fates::forget(Intender& intender) {
     if (recorded.intender == &intender) recorded.intender = nullptr;
 }
 
-void Fates::note_wait(const Mailing& mailing, uint32_t first, uint16_t setbacks,
-                      io::Instant until) {
+void Fates::note_wait(const Mailing& mailing, const Waited& waited) {
   gather({.uid = mailing.campaign->info().uid,
-          .item = {.number = first, .attempts = setbacks},
+          .item = {.number = waited.one, .attempts = waited.attempts, .refusals = waited.refusals},
           .kind = spool::OutcomeKind::waited,
           .is_note = true,
-          .next_attempt = wall_of(until)});
+          .next_attempt = waited.until,
+          .at = waited.at});
 }
 
 void Fates::turn_ended(uint32_t sessions) {
@@ -210,7 +204,8 @@ void Fates::log_flushed() {
                       .next_attempt = recorded.next_attempt,
                       .refusals = recorded.item.refusals,
                       .transfers = recorded.item.transfers,
-                      .was_told = recorded.item.was_told});
+                      .was_told = recorded.item.was_told,
+                      .at = recorded.at});
   journal_->commit();
   cycling_ = !committing_.empty();
   loop_.request_turn();

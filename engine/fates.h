@@ -64,7 +64,7 @@ class Fates final : spool::Journal::Listener,
                     report::LogEntry& entry);
   /// A recipient that cannot be read from the spool: failed, with what we know.
   void record_unreadable(const Route& route, const Mailing& mailing, Item item);
-  /// Its queue had a setback, and it waits on: logged, and known after a restart.
+  /// Its queue had a setback, and it waits on: logged. note_wait() is what a restart knows it by.
   void tell_waiting(const Route& route, const Mailing& mailing, Item item, io::Instant until,
                     report::LogEntry& entry);
   /// Whether it arrived is unknown since an earlier run, and it is held: logged.
@@ -75,7 +75,7 @@ class Fates final : spool::Journal::Listener,
               smtp::TransactionNumber transaction);
   void forget(Intender& intender);
   /// As HomeQueue::Outside.
-  void note_wait(const Mailing& mailing, uint32_t first, uint16_t setbacks, io::Instant until);
+  void note_wait(const Mailing& mailing, const Waited& waited);
   void log(const report::LogEntry& entry) { log_->append(entry); }
 
   /// Starts a cycle when there is something and none runs.
@@ -102,6 +102,7 @@ class Fates final : spool::Journal::Listener,
     bool unreadable = false;
     bool is_note = false;  // for the journal alone: nobody is told
     io::WallTime next_attempt{};
+    io::WallTime at{};  // of `waited`
     io::Instant due{};
     SetbackPtr why;
     Intender* intender = nullptr;

@@ -25,11 +25,13 @@ struct Returned {
   SetbackPtr why;          // deferred only: what the last attempt came to
 };
 
-/// What a campaign's recipients of a route that no attempt was made for waited for, in earlier
-/// runs.
+/// What those of a campaign waited for who go by one route and were not tried by themselves.
 struct Waited {
-  uint16_t setbacks = 0;
-  io::Instant until{};
+  uint32_t one = 0;       // of these recipients, to name them
+  uint16_t attempts = 0;  // that count for each of them
+  uint16_t refusals = 0;  // connections in a row that came to nothing; 0: the last one was taken
+  io::WallTime at{};      // the last connection
+  io::WallTime until{};   // the next
 };
 
 /// A route's hosts as its home sees them. A session tries all of them before it gives up, those
@@ -63,7 +65,7 @@ struct AddSource {
   MailingPtr mailing;
   std::vector<Range> ranges;       // ascending
   std::vector<Returned> deferred;  // of earlier runs
-  Waited waited;
+  Waited waited;                   // in earlier runs
   Orders orders;
 };
 

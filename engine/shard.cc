@@ -188,9 +188,8 @@ void Shard::Home::recall() {
   for (unsigned to = 0; to < shard.mesh_.shards(); ++to) shard.post(to, Recall{&queue.route()});
 }
 
-void Shard::Home::note_wait(const Mailing& mailing, uint32_t first, uint16_t setbacks,
-                            io::Instant until) {
-  shard.fates_.note_wait(mailing, first, setbacks, until);
+void Shard::Home::note_wait(const Mailing& mailing, const Waited& waited) {
+  shard.fates_.note_wait(mailing, waited);
 }
 
 void Shard::ended(const Route& route, std::vector<Returned>&& returned) {

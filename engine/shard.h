@@ -88,8 +88,7 @@ class Shard final : io::TurnEnd, Fates::Owner, Ender::Owner {
     void end(std::unique_ptr<Batch> batch, const queue::Ending& ending) override;
     void find_hosts() override;
     void recall() override;
-    void note_wait(const Mailing& mailing, uint32_t first, uint16_t setbacks,
-                   io::Instant until) override;
+    void note_wait(const Mailing& mailing, const Waited& waited) override;
 
     Shard& shard;
     queue::HomeQueue queue;

@@ -21,18 +21,19 @@ enum class OutcomeKind : uint8_t {
   waited = 7,    // not a fate, nor of one recipient: see Outcome
 };
 
-/// What an attempt came to, for one recipient of one campaign. `waited`: for a run of recipients,
-/// this one among them, of whom nothing else is known: `attempt` connections came to
-/// nothing while they waited.
+/// What an attempt came to, for one recipient of one campaign. `waited`: what a connection came to,
+/// for all recipients of the campaign that waited for the destination of this one (FORMAT.md
+/// section 5.2); `attempt` is of those of whom nothing else is known.
 struct Outcome {
   uint64_t campaign = 0;  // uid
   uint32_t recipient = 0;
   uint16_t attempt = 0;  // attempts made so far
   OutcomeKind kind = OutcomeKind::deferred;
   io::WallTime next_attempt{};  // deferred and waited only; kept to the millisecond
-  uint16_t refusals = 0;        // deferred only: connections in a row that came to nothing
+  uint16_t refusals = 0;        // deferred and waited: connections in a row that came to nothing
   uint16_t transfers = 0;       // deferred only: attempts that failed on an open session
   bool was_told = false;        // deferred only: its sender was told of the delay
+  io::WallTime at{};            // waited only: when; not after `next_attempt`, to the millisecond
 };
 
 /// A segment that no journal writes any more, and the campaigns it speaks of.

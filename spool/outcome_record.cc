@@ -13,16 +13,22 @@ RecordType type_of(bool is_first, bool is_last) {
   return is_last ? RecordType::commit_last : RecordType::commit_middle;
 }
 
+uint64_t since_1970_ms(io::WallTime time) {
+  const auto since_1970 = std::chrono::floor<std::chrono::milliseconds>(time.time_since_epoch());
+  return static_cast<uint64_t>(std::max<int64_t>(since_1970.count(), 0));
+}
+
 void put_outcome(SegmentWriter& writer, const Outcome& outcome, uint32_t step) {
   writer.put_number(uint64_t{step} << 3 | static_cast<uint64_t>(outcome.kind));
   writer.put_number(outcome.attempt);
-  if (outcome.kind != OutcomeKind::deferred && outcome.kind != OutcomeKind::waited) return;
-  const auto since_1970 =
-      std::chrono::floor<std::chrono::milliseconds>(outcome.next_attempt.time_since_epoch());
-  writer.put_number(static_cast<uint64_t>(std::max<int64_t>(since_1970.count(), 0)));
-  if (outcome.kind != OutcomeKind::deferred) return;
+  if (!has_time(outcome.kind)) return;
+  const uint64_t next_ms = since_1970_ms(outcome.next_attempt);
+  writer.put_number(next_ms);
   writer.put_number(outcome.refusals);
-  writer.put_number(uint64_t{outcome.transfers} << 1 | outcome.was_told);
+  if (outcome.kind == OutcomeKind::deferred)
+    writer.put_number(uint64_t{outcome.transfers} << 1 | outcome.was_told);
+  else
+    writer.put_number(next_ms - std::min(next_ms, since_1970_ms(outcome.at)));
 }
 
 }  // namespace

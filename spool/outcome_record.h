@@ -12,6 +12,11 @@ inline constexpr size_t outcome_payload_bytes_max = 64 * 1024;
 /// What one outcome takes in a record at most.
 inline constexpr size_t outcome_bytes_max = 30;
 
+/// Of the next attempt.
+inline bool has_time(OutcomeKind kind) {
+  return kind == OutcomeKind::deferred || kind == OutcomeKind::waited;
+}
+
 /// Writes one commit: `outcomes` in as few records as possible (FORMAT.md section 5). Sorts them by
 /// campaign and recipient.
 void encode_commit(SegmentWriter& writer, uint32_t number, std::span<Outcome> outcomes);
@@ -35,7 +40,7 @@ bool visit_outcomes(Bytes payload, Visit&& visit) {
   payload = payload.subspan(sizeof(uint64_t));
   uint64_t recipient = 0;
   while (!payload.empty()) {
-    uint64_t tag, attempt, next_ms = 0, refusals = 0, transfers = 0;
+    uint64_t tag, attempt, next_ms = 0, refusals = 0, transfers = 0, wait_ms = 0;
     if (!get_leb128(payload, tag) || !get_leb128(payload, attempt) || attempt > UINT16_MAX)
       return false;
     outcome.kind = static_cast<OutcomeKind>(tag & 7);
@@ -43,18 +48,23 @@ bool visit_outcomes(Bytes payload, Visit&& visit) {
     if (step > UINT32_MAX - recipient) return false;
     recipient += step;
     const bool is_deferred = outcome.kind == OutcomeKind::deferred;
-    if ((is_deferred || outcome.kind == OutcomeKind::waited) &&
+    const bool is_waited = outcome.kind == OutcomeKind::waited;
+    if (has_time(outcome.kind) &&
         (!get_leb128(payload, next_ms) || next_ms > INT64_MAX / 1'000'000))
       return false;
-    if (is_deferred && (!get_leb128(payload, refusals) || refusals > UINT16_MAX ||
-                        !get_leb128(payload, transfers) || transfers >> 1 > UINT16_MAX))
+    if ((is_deferred || is_waited) && (!get_leb128(payload, refusals) || refusals > UINT16_MAX))
       return false;
+    if (is_deferred && (!get_leb128(payload, transfers) || transfers >> 1 > UINT16_MAX))
+      return false;
+    if (is_waited && (!get_leb128(payload, wait_ms) || wait_ms > next_ms)) return false;
     outcome.recipient = static_cast<uint32_t>(recipient);
     outcome.attempt = static_cast<uint16_t>(attempt);
     outcome.refusals = static_cast<uint16_t>(refusals);
     outcome.transfers = static_cast<uint16_t>(transfers >> 1);
     outcome.was_told = (transfers & 1) != 0;
     outcome.next_attempt = io::WallTime(std::chrono::milliseconds(static_cast<int64_t>(next_ms)));
+    outcome.at = io::WallTime(
+        std::chrono::milliseconds(static_cast<int64_t>(is_waited ? next_ms - wait_ms : 0)));
     visit(outcome);
   }
   return true;

@@ -303,16 +303,20 @@ void Progress::apply(const Outcome& outcome) {
   const auto rank = [](const Deferral& d) {
     return std::tuple(d.attempt, !d.is_intent, d.next_attempt);
   };
-  const auto merge = [&](std::unordered_map<uint32_t, Deferral>& known) {
-    const auto [it, is_new] = known.try_emplace(outcome.recipient, later);
+  if (outcome.kind == OutcomeKind::waited)
+    return void(waits.push_back({.recipient = outcome.recipient,
+                                 .attempts = outcome.attempt,
+                                 .refusals = outcome.refusals,
+                                 .at = outcome.at,
+                                 .next_attempt = outcome.next_attempt}));
+  if (has_fate(outcome.recipient)) return;
+  if (outcome.kind == OutcomeKind::deferred || outcome.kind == OutcomeKind::intent) {
+    const auto [it, is_new] = deferred.try_emplace(outcome.recipient, later);
     const bool was_told = it->second.was_told || later.was_told;
     if (!is_new && rank(it->second) < rank(later)) it->second = later;
     it->second.was_told = was_told;
-  };
-  if (outcome.kind == OutcomeKind::waited) return merge(waited);
-  if (has_fate(outcome.recipient)) return;
-  if (outcome.kind == OutcomeKind::deferred || outcome.kind == OutcomeKind::intent)
-    return merge(deferred);
+    return;
+  }
   const size_t word = outcome.recipient / 64;
   if (word >= fates.size()) fates.resize(word + 1);
   fates[word] |= uint64_t{1} << outcome.recipient % 64;

@@ -7,19 +7,12 @@
 #include <vector>
 
 #include "io/proactor.h"
+#include "spool/deferral.h"
 #include "spool/error.h"
 #include "spool/journal.h"
+#include "spool/waits.h"
 
 namespace sluice::spool {
-
-struct Deferral {
-  uint32_t recipient = 0;
-  uint16_t attempt = 0;
-  uint16_t refusals = 0, transfers = 0;  // as in Outcome
-  bool was_told = false;                 // likewise
-  bool is_intent = false;                // the final dot of this attempt may have left
-  io::WallTime next_attempt{};
-};
 
 /// What the journal knows of one campaign. Outcomes merge in any order: a fate beats a deferral, a
 /// later attempt an earlier one; so segments of several shards need no order among each other.
@@ -27,7 +20,7 @@ struct Progress {
   std::vector<uint64_t>
       fates;  // bit per recipient that has a fate; may be shorter than the campaign
   std::unordered_map<uint32_t, Deferral> deferred;
-  std::unordered_map<uint32_t, Deferral> waited;  // by one of the recipients that did
+  std::vector<Wait> waits;  // as they were read: in any order, some perhaps twice
   uint64_t delivered = 0, failed = 0, expired = 0, cancelled = 0, in_doubt = 0;
 
   uint64_t fates_known() const { return delivered + failed + expired + cancelled + in_doubt; }

@@ -46,16 +46,17 @@ io::Instant HomeQueue::warns(const Mailing& mailing, const Now& now) const {
 
 void HomeQueue::add(MailingPtr mailing, std::vector<Range> ranges, const Waited& waited,
                     Orders&& orders, const Now& now) {
-  if (waited.setbacks > 0) {
-    refusals_ = std::max<uint32_t>(refusals_, waited.setbacks);
-    fruitless_ = std::max<uint32_t>(fruitless_, waited.setbacks);
-    backed_off_until_ = std::max(backed_off_until_, waited.until);
+  const uint64_t uid = mailing->campaign->info().uid;
+  if (waited.refusals > 0) {
+    refusals_ = std::max<uint32_t>(refusals_, waited.refusals);
+    fruitless_ = std::max<uint32_t>(fruitless_, waited.refusals);
+    backed_off_until_ = std::max(backed_off_until_, now.instant + (waited.until - now.wall));
     is_exhaustion_due_ = true;
+    notes_[uid] = {mailing, waited.one, waited.attempts, setbacks_};
   }
   if (ranges.empty()) return;
-  const uint64_t uid = mailing->campaign->info().uid;
   const io::Instant until = expires(*mailing, now), warned = warns(*mailing, now);
-  const Source whole(std::move(mailing), std::move(ranges), setbacks_ - waited.setbacks, until,
+  const Source whole(std::move(mailing), std::move(ranges), setbacks_ - waited.attempts, until,
                      warned);
   place(whole, orders);
   if (!orders.is_empty()) orders_[uid] = std::move(orders);
@@ -115,7 +116,7 @@ void HomeQueue::give_back(Returned&& returned, const Now& now) {
     being_told_.erase(told);
   }
   if (returned.due <= now.instant) {
-    if (now.instant < backed_off_until_) note_untried(returned);
+    if (now.instant < backed_off_until_ && noted_.refusals > 0) note(returned);
     return place(std::move(returned), true, now);
   }
   returned.due = std::min(returned.due, expires(*returned.mailing, now));
@@ -222,7 +223,7 @@ void HomeQueue::session_news(const SessionNews& news, const Now& now) {
   collect_due(now);
   shards_[news.shard].open = news.open_now;
   for (const HostNews& host : news.hosts) board_.note(host, now.instant);
-  if (news.opened > 0) refusals_ = 0;
+  if (news.opened > 0) end_row(now);
   if (news.proven > 0) fruitless_ = 0;
   if (news.opened > 0 && now.instant >= no_growth_until_)
     allowed_ = std::min<uint32_t>(route_.policy.sessions_max, std::max(allowed_, 2 * open()));
@@ -258,6 +259,13 @@ void HomeQueue::hosts_found(dns::HostListPtr list, const Now& now) {
     setback(std::move(why), now);
 }
 
+/// A session opened.
+void HomeQueue::end_row(const Now& now) {
+  if (std::exchange(refusals_, 0) == 0) return;
+  is_row_over_ = true;
+  row_over_at_ = now.wall;
+}
+
 void HomeQueue::setback(SetbackPtr why, const Now& now) {
   ++setbacks_, ++refusals_;
   last_ = untold_ = std::move(why);
@@ -279,9 +287,13 @@ void HomeQueue::serve(const Now& now, Outside& outside) {
   collect_due(now);
   if (recall_at_ <= now.instant) recall_at_ = io::never, is_recall_due_ = true;
   if (std::exchange(is_recall_due_, false)) outside.recall();
+  is_row_over_ = false;  // the note of this one tells how long the row is
   settle_doubtful(outside);
+  noted_ = {.refusals = saturated(refusals_),
+            .at = now.wall,
+            .until = now.wall + (backed_off_until_ - now.instant)};
   end_cancelled(outside);
-  note_setback(outside);
+  write_notes(outside);
   tell(outside);
   expire(now, outside);
   tell_delays(now, outside);
@@ -306,24 +318,41 @@ void HomeQueue::settle_doubtful(Outside& outside) {
       {.kind = is_held ? spool::OutcomeKind::intent : spool::OutcomeKind::in_doubt}, outside);
 }
 
-void HomeQueue::note_setback(Outside& outside) {
-  if (std::exchange(is_unnoted_, false)) {
-    for (const Source& source : sources_)
-      outside.note_wait(source.mailing(), source.first(), saturated(setbacks_ - source.setbacks()),
-                        backed_off_until_);
-    for (const Returned& returned : ready_) note_untried(returned);
-  }
-  for (const Note& note : std::exchange(notes_, {}))
-    outside.note_wait(*note.mailing, note.one, note.setbacks, backed_off_until_);
+/// One note does for all of a mailing's recipients here: those who were never tried by themselves
+/// have the same number of attempts, and what the others waited for follows from when.
+void HomeQueue::note(const Mailing& mailing, uint32_t one, uint16_t attempts) {
+  const auto [it, is_new] = notes_.try_emplace(mailing.campaign->info().uid);
+  Note& note = it->second;
+  if (!is_new && note.setbacks == setbacks_ && note.attempts >= attempts) return;
+  note = {mailing.weak_from_this(), one, attempts, setbacks_, false};
+  is_noting_due_ = true;
 }
 
-/// Once for neighbours: it is the same for all who were never tried by themselves.
-void HomeQueue::note_untried(const Returned& returned) {
-  if (returned.item.was_deferred) return;
-  if (!notes_.empty() && notes_.back().mailing == returned.mailing) return;
+void HomeQueue::note(const Returned& returned) {
   Item item = returned.item;
   fold(item);
-  if (item.attempts > 0) notes_.push_back({returned.mailing, item.number, item.attempts});
+  const bool is_alone = item.was_deferred || item.was_told;
+  note(*returned.mailing, item.number, is_alone ? 0 : item.attempts);
+}
+
+void HomeQueue::write_notes(Outside& outside) {
+  if (std::exchange(is_unnoted_, false)) {
+    std::erase_if(notes_, [](const auto& entry) { return entry.second.mailing.expired(); });
+    for (const Source& source : sources_)
+      note(source.mailing(), source.first(), saturated(setbacks_ - source.setbacks()));
+    for (const Returned& returned : ready_) note(returned);
+  }
+  const auto write = [&](const Note& note, Waited waited) {
+    waited.one = note.one, waited.attempts = note.attempts;
+    if (const MailingPtr mailing = note.mailing.lock()) outside.note_wait(*mailing, waited);
+  };
+  if (std::exchange(is_noting_due_, false))
+    for (auto& [uid, note] : notes_)
+      if (!std::exchange(note.is_written, true)) write(note, noted_);
+  if (!std::exchange(is_row_over_, false)) return;
+  for (const auto& [uid, note] : notes_) write(note, {.at = row_over_at_, .until = row_over_at_});
+  notes_.clear();
+  noted_ = {};
 }
 
 /// The log tells of a setback with the recipients that would have been next.
@@ -541,14 +570,14 @@ std::unique_ptr<Batch> HomeQueue::next_of(Sources& sources, uint32_t items_max) 
   const uint32_t before = source->remaining();
   auto batch = source->next(items_max);
   unlent_ -= before - source->remaining();
-  if (batch) {
+  if (batch && source->remaining() > 0) {
     sources.splice(sources.end(), sources, source);
-    return finished(std::move(batch));
+  } else {
+    unlent_ -= source->remaining();
+    forget_times(*source);
+    sources.erase(source);
   }
-  unlent_ -= source->remaining();
-  forget_times(*source);
-  sources.erase(source);
-  return nullptr;
+  return batch ? finished(std::move(batch)) : nullptr;
 }
 
 std::unique_ptr<Batch> HomeQueue::finished(std::unique_ptr<Batch> batch) const {

@@ -53,10 +53,8 @@ class HomeQueue {
     virtual void find_hosts() = 0;
     /// All shards are to give back what no session has taken.
     virtual void recall() = 0;
-    /// A restart should know: `one` of the mailing's recipients, and all of them here of whom it
-    /// knows nothing else, waited for so many setbacks.
-    virtual void note_wait(const Mailing& mailing, uint32_t one, uint16_t setbacks,
-                           io::Instant until) = 0;
+    /// A restart should know what the mailing's recipients here waited for.
+    virtual void note_wait(const Mailing& mailing, const Waited& waited) = 0;
 
    protected:
     ~Outside() = default;
@@ -112,8 +110,10 @@ class HomeQueue {
   void collect_due(const Now& now);
   void setback(SetbackPtr why, const Now& now);
   void back_off(bool opened, const Now& now);
-  void note_setback(Outside& outside);
-  void note_untried(const Returned& returned);
+  void end_row(const Now& now);
+  void note(const Mailing& mailing, uint32_t one, uint16_t attempts);
+  void note(const Returned& returned);
+  void write_notes(Outside& outside);
   void tell(Outside& outside);
   void expire(const Now& now, Outside& outside);
   void end_exhausted(Outside& outside);
@@ -172,11 +172,17 @@ class HomeQueue {
   SetbackPtr last_, untold_;
   io::Instant recall_at_ = io::never;  // expiry or warning of what shards may hold untouched
   struct Note {
-    MailingPtr mailing;
+    std::weak_ptr<const Mailing> mailing;
     uint32_t one = 0;
-    uint16_t setbacks = 0;
+    uint16_t attempts = 0;
+    int32_t setbacks = 0;  // of the queue, when it was taken
+    bool is_written = true;
   };
-  std::vector<Note> notes_;                              // to be taken of what came back untried
+  std::map<uint64_t, Note> notes_;  // by uid: who waits since the row of refusals began
+  Waited noted_;                    // the row's last setback, of this run
+  bool is_noting_due_ = false;      // some note is not written
+  bool is_row_over_ = false;        // a session opened, which is not written
+  io::WallTime row_over_at_{};
   bool is_unnoted_ = false, is_exhaustion_due_ = false;  // since the last setback
   bool is_finding_ = false;
   unsigned ending_ = 0;

@@ -12,6 +12,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
+#include <random>
 #include <set>
 #include <string>
 #include <vector>
@@ -223,6 +225,7 @@ class Connector : public Scenario {
  public:
   explicit Connector(std::string_view toml = x400) : Scenario(toml) {
     add_host("a.test", "192.0.2.1").script = [this](Phase phase, std::string_view) {
+      if (phase == Phase::mail && breaks_off) return Answer{.action = Answer::Action::drop};
       return Answer{.reply = phase == Phase::rcpt && !takes_mail ? "451 4.3.0 later" : ""};
     };
     refuse();
@@ -236,7 +239,7 @@ class Connector : public Scenario {
   }
 
   const io::SocketAddress address = Scenario::address("192.0.2.1");
-  bool takes_mail = false;
+  bool takes_mail = false, breaks_off = false;
 };
 
 std::vector<std::string> many(size_t count, std::string_view domain) {
@@ -316,6 +319,73 @@ TEST(ExchangeX400, counts_on_where_a_killed_engine_left_off) {
 TEST(ExchangeX400, fails_after_2_transfers_120_s_apart) {
   Connector connector;
   connector.open();
+  /// An engine that is killed again and again, at moments that nobody chose, until `age`. Returns
+  /// how many of its connections a kill may have cut off before anybody knew what they came to.
+  unsigned live_dangerously(Connector & connector, uint64_t seed, io::Duration age) {
+    std::mt19937_64 random(seed);
+    const auto up_to = [&](io::Duration most) {
+      return io::Duration(static_cast<int64_t>(random() % static_cast<uint64_t>(most.count())));
+    };
+    unsigned cut_off = 0;
+    while (connector.age() < age) {
+      connector.run_for(up_to(hours(2)));
+      const uint64_t connects = connector.connects();
+      connector.run_for(milliseconds(20));
+      cut_off += connector.connects() > connects;
+      connector.kill();
+      connector.run_for(up_to(seconds(20)));
+      connector.start();
+    }
+    return cut_off;
+  }
+
+  /// After `before` the host refuses all connections, for 500 recipients. `late`: connections that
+  /// only some of them are in time for.
+  void expect_144_connections_whenever_it_is_killed(
+      unsigned late, const std::function<void(Connector & connector)>& before) {
+    for (uint64_t seed = 1; seed <= 8; ++seed) {
+      SCOPED_TRACE(fmt::format("seed {}", seed));
+      Connector connector;
+      connector.hand_off({.id = "m", .recipients = many(500, "a.test")});
+      connector.start();
+      before(connector);
+      connector.refuse();
+      const uint64_t connects_before = connector.connects();
+      const io::Duration began = connector.age();
+      const unsigned cut_off = live_dangerously(connector, seed, began + hours(21));
+      connector.run_to(began + hours(24) - seconds(1));
+      EXPECT_EQ(connector.totals().fates(), 0u);
+      connector.run_for(minutes(30));  // what it was down for, and what the late ones wait for
+      EXPECT_EQ(connector.totals().failed, 500u);
+      connector.run_for(hours(24));
+      EXPECT_GE(connector.connects() - connects_before, 144u);
+      EXPECT_LE(connector.connects() - connects_before, 144u + cut_off + late);
+    }
+  }
+
+  TEST(ExchangeX400, counts_on_for_500_recipients_whenever_it_is_killed) {
+    expect_144_connections_whenever_it_is_killed(0, [](Connector&) {});
+  }
+
+  TEST(ExchangeX400, counts_on_for_500_recipients_that_were_tried_before) {
+    expect_144_connections_whenever_it_is_killed(1, [](Connector& connector) {
+      connector.open();
+      EXPECT_TRUE(
+          connector.run_until([&] { return connector.totals().deferrals == 500; }, hours(1)));
+    });
+  }
+
+  TEST(ExchangeX400, counts_connections_anew_after_a_session_that_a_kill_follows) {
+    expect_144_connections_whenever_it_is_killed(1, [](Connector& connector) {
+      connector.breaks_off = true;
+      connector.run_to_connect(100);
+      connector.open();
+      connector.run_to_connect(101);
+      connector.kill();
+      connector.start();
+    });
+  }
+
   connector.hand_off({.id = "m", .recipients = {"r@a.test"}});
   const double began_s = in_seconds(connector.age());
   connector.start();

@@ -8,7 +8,6 @@
 #include <array>
 #include <cerrno>
 #include <fstream>
-#include <map>
 #include <sstream>
 
 #include "engine/mailing.h"
@@ -57,20 +56,18 @@ WaitingMail::WaitingMail(std::shared_ptr<const spool::Campaign> campaign,
       content_(std::move(content)),
       progress_(std::move(progress)),
       standing_(engine::queue::standing(rules, *campaign_, config)) {
-  std::map<Routes::Key, const spool::Deferral*> waited;  // of routes that refused connections
-  for (const auto& [first, deferral] : progress_.waited) {
-    if (first >= campaign_->recipients()) continue;
-    const auto& group = campaign_->groups()[group_of(first)];
-    const spool::Deferral*& known = waited[routes.key(group.name, message_.next_hop)];
-    if (known == nullptr || known->attempt < deferral.attempt) known = &deferral;
+  for (const spool::Wait& wait : progress_.waits) {
+    if (wait.recipient >= campaign_->recipients()) continue;
+    const auto& group = campaign_->groups()[group_of(wait.recipient)];
+    waits_[routes.key(group.name, message_.next_hop)].add(wait);
   }
   groups_.reserve(campaign_->groups().size());
   for (const spool::Group& group : campaign_->groups()) {
     Group& known = groups_.emplace_back();
     known.policy = &routes.policy(group.name, message_.next_hop);
-    if (waited.empty()) continue;
-    const auto found = waited.find(routes.key(group.name, message_.next_hop));
-    if (found != waited.end()) known.waited = found->second;
+    if (waits_.empty()) continue;
+    const auto found = waits_.find(routes.key(group.name, message_.next_hop));
+    if (found != waits_.end()) known.waits = &found->second;
   }
 }
 
@@ -100,19 +97,20 @@ bool WaitingMail::contains(const std::vector<Range>& ranges, size_t& at, uint32_
 Waiting WaitingMail::describe(uint32_t number, size_t group, bool is_held,
                               bool is_cancelled) const {
   Waiting out{.number = number};
-  const spool::Deferral* past = groups_[group].waited;
-  out.is_shared = past != nullptr;
+  const spool::Waits* const waits = groups_[group].waits;
   bool is_intent = false;
-  if (!progress_.deferred.empty())
-    if (const auto own = progress_.deferred.find(number); own != progress_.deferred.end()) {
-      past = &own->second;
-      out.is_shared = false;
-      is_intent = past->is_intent;
-    }
-  if (past != nullptr) {
-    out.attempts = past->attempt;
+  const auto own = progress_.deferred.find(number);
+  if (own != progress_.deferred.end()) {
+    const spool::Deferral past = waits ? waits->caught_up(own->second) : own->second;
     out.state = WaitState::deferred;
-    out.next_attempt = past->next_attempt;
+    out.attempts = past.attempt;
+    out.next_attempt = past.next_attempt;
+    is_intent = past.is_intent;
+  } else if (waits && waits->attempts() > 0) {
+    out.state = WaitState::deferred;
+    out.is_shared = true;
+    out.attempts = waits->attempts();
+    out.next_attempt = waits->next_attempt();
   }
   if (is_intent) out.state = WaitState::in_doubt;
   if (is_held) out.state = WaitState::held;

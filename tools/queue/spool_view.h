@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <expected>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -61,7 +62,7 @@ class WaitingMail {
  private:
   struct Group {
     const engine::DestinationPolicy* policy = nullptr;
-    const spool::Deferral* waited = nullptr;  // what those wait for that were not tried alone
+    const spool::Waits* waits = nullptr;  // of its route, which refused connections
   };
   static bool contains(const std::vector<engine::Range>& ranges, size_t& at, uint32_t number);
   Waiting describe(uint32_t number, size_t group, bool is_held, bool is_cancelled) const;
@@ -71,6 +72,7 @@ class WaitingMail {
   engine::mail::Template content_;
   spool::Progress progress_;
   engine::queue::Standing standing_;
+  std::map<Routes::Key, spool::Waits> waits_;
   std::vector<Group> groups_;
 };
 

@@ -81,9 +81,7 @@ struct World final : HomeQueue::Outside {
   }
   void find_hosts() override { ++finds; }
   void recall() override { ++recalls; }
-  void note_wait(const Mailing&, uint32_t first, uint16_t setbacks, io::Instant) override {
-    waits[first] = setbacks;
-  }
+  void note_wait(const Mailing&, const Waited& waited) override { waits.push_back(waited); }
 
   HomeQueue::Now time() const { return {now, io::WallTime{} + now.time_since_epoch(), middle}; }
   void serve() { queue->serve(time(), *this); }
@@ -132,7 +130,7 @@ struct World final : HomeQueue::Outside {
   std::map<unsigned, uint32_t> permits;
   std::map<unsigned, HostPlan> plans;
   std::vector<std::pair<std::unique_ptr<Batch>, Ending>> endings;
-  std::map<uint32_t, uint16_t> waits;
+  std::vector<Waited> waits;
   int finds = 0, recalls = 0;
 };
 
@@ -256,7 +254,7 @@ TEST(HomeQueue, a_setback_counts_as_an_attempt_for_all_who_waited_and_for_nobody
   World world(1);
   const MailingPtr m = mailing(100);
   world.add(m, {{0, 20}});
-  world.give_back(m, {.number = 50, .attempts = 4},
+  world.give_back(m, {.number = 50, .attempts = 4, .was_deferred = true},
                   world.now + 90s);  // not due at the first setback
   for (int i = 0; i < 2; ++i) {
     world.serve();
@@ -267,7 +265,9 @@ TEST(HomeQueue, a_setback_counts_as_an_attempt_for_all_who_waited_and_for_nobody
     world.serve();
     world.now += 100s;
   }
-  EXPECT_EQ(world.waits[0], 2);
+  ASSERT_EQ(world.waits.size(), 2u) << "one for each setback";
+  EXPECT_EQ(world.waits[1].one, 0u);
+  EXPECT_EQ(world.waits[1].attempts, 2);
   world.add(m, {{80, 10}});
   world.news(0, 1, 0, 0, 1);
   for (int i = 0; i < 9; ++i) world.queue->want(0);
@@ -482,6 +482,53 @@ TEST(HomeQueue, holds_what_it_is_told_to_and_lets_it_go_when_it_is_released) {
   for (const uint32_t n : {41u, 60u, 70u}) expected.insert(n);
   EXPECT_EQ(world.numbers(), expected);
   EXPECT_EQ(world.queue->waiting(), 5u);
+}
+
+TEST(HomeQueue, notes_each_setback_and_the_end_of_the_row_for_all_who_waited) {
+  World world(1);
+  const MailingPtr m = mailing(100);
+  world.add(m, {{0, 50}});
+  for (uint16_t setback = 1; setback <= 3; ++setback) {
+    world.serve();
+    world.news(0, 0, 0, 1, 0);
+    world.serve();
+    world.all_told();
+    world.serve();
+    ASSERT_EQ(world.waits.size(), setback) << "once, also for those who came back from being told";
+    EXPECT_EQ(world.waits.back().attempts, setback);
+    EXPECT_EQ(world.waits.back().refusals, setback);
+    EXPECT_EQ(world.waits.back().at, world.time().wall);
+    world.now = world.queue->next(world.now);
+  }
+  world.lend_all();  // a session opens: nobody is left in the queue
+  EXPECT_EQ(world.queue->waiting(), 0u);
+  ASSERT_EQ(world.waits.size(), 4u);
+  EXPECT_EQ(world.waits.back().refusals, 0);
+  EXPECT_EQ(world.waits.back().attempts, 3);
+  world.news(0, 1, 1, 0, 2);
+  world.serve();
+  EXPECT_EQ(world.waits.size(), 4u) << "no row, no end";
+}
+
+TEST(HomeQueue, goes_on_with_the_row_of_an_earlier_run) {
+  World world(1);
+  world.policy.retry.connect_interval = 600s;
+  const MailingPtr m = mailing(100);
+  world.queue->add(m, {{0, 50}},
+                   {.one = 7,
+                    .attempts = 20,
+                    .refusals = 3,
+                    .at = world.time().wall,
+                    .until = world.time().wall + 100s},
+                   {}, world.time());
+  EXPECT_EQ(world.queue->next(world.now), world.now + 100s);
+  world.now += 100s;
+  world.serve();
+  world.news(0, 0, 0, 1, 0);
+  world.serve();
+  ASSERT_EQ(world.waits.size(), 1u);
+  EXPECT_EQ(world.waits[0].attempts, 21);
+  EXPECT_EQ(world.waits[0].refusals, 4) << "in a row, not all there ever were";
 }
 
 TEST(HomeQueue, expires_what_is_held_as_everything_else) {

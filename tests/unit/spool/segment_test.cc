@@ -205,6 +205,9 @@ TEST(Commit, of_malformed_octets_is_refused) {
   EXPECT_FALSE(refused({1, 1}));
   EXPECT_TRUE(refused({1}));           // no attempts
   EXPECT_TRUE(refused({7, 1}));        // waited without a time
+  EXPECT_TRUE(refused({7, 1, 5, 1}));  // nor since when
+  EXPECT_TRUE(refused({7, 1, 5, 1, 6}));
+  EXPECT_FALSE(refused({7, 1, 5, 1, 5}));
   EXPECT_TRUE(refused({0, 1, 1, 1}));  // deferred without transfers
   EXPECT_FALSE(refused({0, 1, 1, 1, 1}));
   EXPECT_TRUE(refused({0, 1}));                                   // deferred without a time

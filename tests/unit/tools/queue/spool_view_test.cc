@@ -77,7 +77,9 @@ class QueueTest : public spool::SpoolTest {
             .recipient = number,
             .attempt = attempt,
             .kind = kind,
-            .next_attempt = now_ + next};
+            .next_attempt = now_ + next,
+            .refusals = kind == OutcomeKind::waited ? attempt : uint16_t{0},
+            .at = now_};
   }
 
   std::unique_ptr<SpoolView> view() {
@@ -157,6 +159,18 @@ TEST_F(QueueTest, of_what_a_route_waited_for_the_most_attempts_count) {
       {outcome(0, OutcomeKind::waited, 9, later), outcome(1, OutcomeKind::waited, 3, later),
        outcome(2, OutcomeKind::waited, 3, later), outcome(3, OutcomeKind::waited, 9, later)});
   for (const auto& [number, state] : states()) EXPECT_EQ(state, "deferred 9s") << number;
+}
+
+TEST_F(QueueTest, who_was_tried_alone_has_waited_with_the_others_since_its_time_came) {
+  hand_off("may", uid, {{"a.example", 3}});
+  write_journal({outcome(0, OutcomeKind::deferred, 4, std::chrono::hours(-1)),
+                 outcome(1, OutcomeKind::deferred, 4, std::chrono::hours(2)),
+                 outcome(2, OutcomeKind::waited, 1, std::chrono::hours(1))});
+  EXPECT_EQ(states().at(0), "deferred 5");
+  EXPECT_EQ(states().at(1), "deferred 4") << "not due when the connection was refused";
+  const auto next = view()->mails().front().find(0)->next_attempt;
+  ASSERT_TRUE(next);
+  EXPECT_LE(now_ + std::chrono::hours(1) - *next, std::chrono::milliseconds(1));
 }
 
 TEST_F(QueueTest, words_of_fates_are_passed_over_whole) {
