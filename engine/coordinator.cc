@@ -18,7 +18,8 @@ Coordinator::Coordinator(Shard& shard, Mesh& mesh, spool::Spool& spool, const Co
       until_empty_(until_empty),
       observer_(observer),
       watch_(shard.loop(), spool.folder(), *this),
-      sessions_(mesh.shards(), 0) {
+      sessions_(mesh.shards(), 0),
+      queue_news_(mesh.shards()) {
   grace_.bind<&Coordinator::grace_over>(this);
   shard_.set_coordinator(*this);
 }
@@ -257,7 +258,20 @@ void Coordinator::finish(Live& live) {
 
 void Coordinator::turn_ended() {
   if (!spool_.is_settled() || stopping_) return;
-  if (until_empty_ && live_.empty()) stop();
+  if (until_empty_ && (live_.empty() || is_all_held())) stop();
+}
+
+/// Nothing moves any more before somebody says so. Those held are among those that wait, so the
+/// numbers are the same only when all are.
+bool Coordinator::is_all_held() const {
+  if (totals_.held == 0 || totals_.held != totals_.recipients - totals_.fates()) return false;
+  return std::ranges::none_of(live_, [](const auto& live) { return live.second.waiting == 0; });
+}
+
+void Coordinator::queue_news(const QueueNews& news) {
+  const QueueNews before = std::exchange(queue_news_[news.shard], news);
+  totals_.held += news.held - before.held;
+  totals_.deferred += news.backed_off - before.backed_off;
 }
 
 void Coordinator::stop() {

@@ -25,8 +25,10 @@ namespace sluice::engine {
 struct Totals {
   uint64_t recipients = 0, delivered = 0, failed = 0, expired = 0, cancelled = 0, unreadable = 0,
            in_doubt = 0;
-  uint64_t deferred = 0;   // tried and waiting for another attempt
-  uint64_t deferrals = 0;  // attempts that ended so, in this run
+  /// Waiting for another attempt: of their own, or with all of a destination that took no session.
+  uint64_t deferred = 0;
+  uint64_t held = 0;       // until somebody releases them
+  uint64_t deferrals = 0;  // attempts that were deferred, in this run
   uint32_t sessions = 0;
   io::Instant last_fate{};  // when the latest became durable, in this run
   uint64_t fates() const {
@@ -57,7 +59,7 @@ class Coordinator final : spool::Spool::Listener, queue::RuleWatch::Listener {
     ~Observer() = default;
   };
 
-  /// With `until_empty` the engine stops when nothing waits any more.
+  /// With `until_empty` the engine stops when nothing waits any more but what is held.
   Coordinator(Shard& shard, Mesh& mesh, spool::Spool& spool, const Config& config, bool until_empty,
               Observer& observer);
 
@@ -78,6 +80,7 @@ class Coordinator final : spool::Spool::Listener, queue::RuleWatch::Listener {
   void storage_news(const StorageNews& news);
   void turn_ended();
 
+  void queue_news(const QueueNews& news);
   static constexpr io::Duration stop_grace = std::chrono::seconds(10);
 
  private:
@@ -106,6 +109,7 @@ class Coordinator final : spool::Spool::Listener, queue::RuleWatch::Listener {
 
   Shard& shard_;
   Mesh& mesh_;
+  bool is_all_held() const;
   spool::Spool& spool_;
   const Config& config_;
   const bool until_empty_;
@@ -119,7 +123,8 @@ class Coordinator final : spool::Spool::Listener, queue::RuleWatch::Listener {
       routes_;
   std::map<unsigned, std::string> storage_problems_;  // by shard
   std::string storage_problem_told_;
-  std::vector<uint32_t> sessions_;  // by shard
+  std::vector<uint32_t> sessions_;     // by shard
+  std::vector<QueueNews> queue_news_;  // likewise
   Totals totals_;
   io::Timer grace_;
   uint32_t refused_ = 0;

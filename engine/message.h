@@ -142,6 +142,13 @@ struct Tally {
   uint32_t sessions = 0;
 };
 
+// Shard -> coordinator: of its queues together, whenever it changed; see HomeQueue.
+struct QueueNews {
+  unsigned shard = 0;
+  uint64_t held = 0, backed_off = 0;
+  friend bool operator==(const QueueNews&, const QueueNews&) = default;
+};
+
 // Coordinator -> all: the campaign is over and its file says so.
 struct Finished {
   uint64_t uid = 0;
@@ -166,6 +173,6 @@ struct ReopenLog {};
 
 using Message =
     std::variant<std::monostate, AddSource, Permit, Grant, Want, GiveBack, SessionNews, Tally,
-                 Finished, Stop, Stopped, StorageNews, ReopenLog, Steer, Recall, Forget>;
+                 Finished, Stop, Stopped, StorageNews, ReopenLog, Steer, Recall, Forget, QueueNews>;
 
 }  // namespace sluice::engine

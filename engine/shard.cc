@@ -27,7 +27,9 @@ Shard::Shard(io::EventLoop& loop, Mesh& mesh, const Setup& setup)
       fates_(loop, mesh, setup.index, *this, setup.notices),
       finder_(loop, setup.dns),
       ender_(loop, fates_, *this),
-      sessions_(sessions_of(setup.socket_slots)) {
+      sessions_(sessions_of(setup.socket_slots)),
+      queue_news_{.shard = setup.index},
+      queue_news_sent_(queue_news_) {
   mesh_.attach(index_, loop_.proactor());
   loop_.add(*this);
   sweep_.bind<&Shard::sweep>(this);
@@ -146,6 +148,7 @@ void Shard::handle(Message&& message) {
     void operator()(Tally& m) { shard.coordinator_->tally(m); }
     void operator()(Stopped&) { shard.coordinator_->shard_stopped(); }
     void operator()(StorageNews& m) { shard.coordinator_->storage_news(m); }
+    void operator()(QueueNews& m) { shard.coordinator_->queue_news(m); }
   };
   std::visit(Visitor{*this}, message);
 }
@@ -230,11 +233,21 @@ void Shard::serve_homes() {
     home->is_marked = false;
     if (stopping_) continue;
     home->queue.serve(queue_now(), *home);
+    count(*home);
     if (const io::Instant next = home->queue.next(loop_.now()); next != io::never)
       loop_.timers().arm(home->timer, next);
     else
       loop_.timers().cancel(home->timer);
   }
+  if (queue_news_ == queue_news_sent_) return;
+  queue_news_sent_ = queue_news_;
+  post(0, QueueNews(queue_news_));
+}
+
+void Shard::count(Home& home) {
+  queue_news_.held += home.queue.held() - std::exchange(home.held, home.queue.held());
+  queue_news_.backed_off +=
+      home.queue.backed_off() - std::exchange(home.backed_off, home.queue.backed_off());
 }
 
 void Shard::serve_outlets() {

@@ -94,7 +94,8 @@ class Shard final : io::TurnEnd, Fates::Owner, Ender::Owner {
     queue::HomeQueue queue;
     io::Timer timer;
     bool is_marked = false;
-    bool was_idle = false;  // at the last sweep
+    bool was_idle = false;              // at the last sweep
+    uint64_t held = 0, backed_off = 0;  // of it in the shard's queue_news_
   };
 
   void turn_ended() override;
@@ -107,6 +108,7 @@ class Shard final : io::TurnEnd, Fates::Owner, Ender::Owner {
   void search(Home& home);
   Outlet& outlet(const Route& route);
   void serve_homes();
+  void count(Home& home);
   void sweep();
   void forget(const Route& route);
   void serve_outlets();
@@ -140,6 +142,7 @@ class Shard final : io::TurnEnd, Fates::Owner, Ender::Owner {
   io::Timer shortage_;                // armed: the machine has no more sockets
   std::string scratch_;
   io::Timer sweep_;
+  QueueNews queue_news_, queue_news_sent_;
   bool stopping_ = false, stopped_ = false, grace_is_over_ = false;
 };
 

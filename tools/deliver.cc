@@ -16,22 +16,23 @@ namespace {
 constexpr int some_failed = 1;  // the contract's: for good, all others delivered
 
 struct Counts {
-  uint64_t recipients, delivered, failed, expired, waiting, deferred;
+  uint64_t recipients, delivered, failed, expired, waiting, deferred, held;
 };
 
 Counts counts_of(const engine::intake::Receipt& receipt, const RunResult& result) {
   if (result.summary) {
     const spool::CampaignSummary& s = *result.summary;
-    return {s.recipients, s.delivered, s.failed + s.unreadable + s.cancelled, s.expired, 0, 0};
+    return {s.recipients, s.delivered, s.failed + s.unreadable + s.cancelled, s.expired, 0, 0, 0};
   }
-  if (result.totals.recipients == 0) return {receipt.recipients, 0, 0, 0, receipt.recipients, 0};
+  if (result.totals.recipients == 0) return {receipt.recipients, 0, 0, 0, receipt.recipients, 0, 0};
   const engine::Totals& t = result.totals;
   return {t.recipients,
           t.delivered,
           t.failed + t.unreadable + t.cancelled,
           t.expired,
           t.recipients - t.fates(),
-          t.deferred};
+          t.deferred,
+          t.held};
 }
 
 double rate_per_s(const Counts& counts, const RunResult& result) {
@@ -51,6 +52,7 @@ void print_json(const engine::intake::Receipt& receipt, const Counts& counts,
                                       {"expired", counts.expired},
                                       {"waiting", counts.waiting},
                                       {"deferred", counts.deferred},
+                                      {"held", counts.held},
                                       {"seconds", result.seconds},
                                       {"messages_per_second", rate_per_s(counts, result)},
                                       {"spool_bytes", result.spool_bytes_max},
@@ -69,7 +71,8 @@ void print_table(const engine::Config& config, const Counts& counts, const RunRe
   fmt::print("peak memory {:>12}\n", bytes_text(result.memory_bytes_max));
   if (counts.failed + counts.expired > 0)
     fmt::print("why: sluice log --event failed in {}\n", config.log);
-  if (counts.waiting > 0)
+  if (counts.held > 0) fmt::print("{}\n", held_text(counts.held, config.spool));
+  if (counts.waiting > counts.held)
     fmt::print("the rest stays in {}: sluice serve --spool {} --until-empty goes on\n",
                config.spool, config.spool);
 }

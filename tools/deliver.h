@@ -15,9 +15,9 @@ struct DeliverOptions {
   bool quiet = false;  // no progress
 };
 
-/// Runs the engine in this process until every recipient of the campaign has a fate, or a signal
-/// ends it. Prints the result. Returns the exit code: 0 all delivered, 1 some failed for good, 75
-/// some still wait.
+/// Runs the engine in this process until every recipient of the campaign has a fate, nothing is
+/// left but what is held, or a signal ends it. Prints the result. Returns the exit code: 0 all
+/// delivered, 1 some failed for good, 75 some still wait.
 int deliver(const DeliverOptions& options);
 
 }  // namespace sluice::tools

@@ -8,6 +8,13 @@
 
 namespace sluice::tools {
 
+std::string held_text(uint64_t held, const std::string& spool) {
+  return fmt::format(
+      "{} held: sluice queue list --spool {} shows why, sluice queue release lets {} go",
+      held == 1 ? "1 recipient is" : grouped(held) + " recipients are", spool,
+      held == 1 ? "it" : "them");
+}
+
 Progress::Progress(bool quiet) : quiet_(quiet), terminal_(::isatty(STDERR_FILENO) == 1) {}
 
 io::Duration Progress::interval() const {

@@ -8,6 +8,9 @@
 
 namespace sluice::tools {
 
+/// `10 recipients are held: sluice queue release --spool spool lets them go`: one line.
+std::string held_text(uint64_t held, const std::string& spool);
+
 /// How far a delivery is, on stderr: one line drawn anew on a terminal (five times a second), a
 /// plain line every 10 s elsewhere.
 class Progress {

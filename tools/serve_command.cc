@@ -19,11 +19,12 @@ Examples:
   sluice serve --config /etc/sluice/test.toml
   sluice serve --spool spool --until-empty      go on where `sluice send --deliver` was stopped
 
+With --until-empty held mail is not waited for: when nothing else is left, sluice says so and exits with 75.
 SIGTERM or Ctrl-C finishes what is under way, for at most 10 s; the rest stays in the spool.
 SIGUSR1 opens the transaction log anew (after logrotate).
 
 Exit codes: 0 done or stopped, 69 io_uring is not to be had, 74 I/O error, 75 another engine owns the
-spool or (--until-empty) mail still waits, 77 not allowed, 78 configuration.
+spool or (--until-empty) mail still waits or is held, 77 not allowed, 78 configuration.
 )";
 
 }  // namespace
@@ -40,7 +41,8 @@ int serve_command(int argc, char** argv) {
   app.add_option("--next-hop", next_hop,
                  "Deliver everything to this server, instead of what the configuration says")
       ->type_name("HOST:PORT");
-  app.add_flag("--until-empty", until_empty, "Exit when every recipient in the spool has its fate");
+  app.add_flag("--until-empty", until_empty,
+               "Exit when every recipient in the spool has its fate, or is held");
   app.add_flag("--quiet", quiet, "Tell problems only");
   if (auto code = parse_command_line(app, argc, argv)) return *code;
   auto config = configuration.load();
@@ -64,6 +66,7 @@ int serve_command(int argc, char** argv) {
                grouped(totals.failed + totals.unreadable), grouped(totals.expired),
                grouped(waiting));
   if (!until_empty) return EX_OK;
+  if (totals.held > 0) fmt::print(stderr, "sluice: {}\n", held_text(totals.held, config->spool));
   if (result->campaigns_refused > 0) return EX_CONFIG;
   return waiting > 0 ? EX_TEMPFAIL : EX_OK;
 }

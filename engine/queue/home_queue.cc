@@ -74,9 +74,11 @@ void HomeQueue::place(const Source& whole, const Orders& orders) {
 void HomeQueue::add_part(const Source& whole, std::vector<Range>&& ranges, Sources& to) {
   if (ranges.empty()) return;
   Source& part = to.emplace_back(whole, std::move(ranges));
+  if (part.remaining() == 0) return to.pop_back();
   unlent_ += part.remaining();
   if (&to == &cancelled_sources_) return;
   part.is_held = &to == &held_sources_;
+  if (part.is_held) held_unlent_ += part.remaining();
   expiries_.emplace(std::pair(part.expires(), &part), std::prev(to.end()));
   if (part.warns() != io::never)
     warnings_.emplace(std::pair(part.warns(), &part), std::prev(to.end()));
@@ -85,6 +87,7 @@ void HomeQueue::add_part(const Source& whole, std::vector<Range>&& ranges, Sourc
 /// Out of sources_ or held_sources_; returns the one behind it.
 HomeQueue::Sources::iterator HomeQueue::move_source(Sources::iterator source, Sources& to) {
   forget_times(*source);
+  if (source->is_held) held_unlent_ -= source->remaining();
   const auto next = std::next(source);
   to.splice(to.end(), source->is_held ? held_sources_ : sources_, source);
   return next;
@@ -105,6 +108,7 @@ void HomeQueue::restore(Returned&& returned, const Now& now) {
 }
 
 void HomeQueue::give_back(Returned&& returned, const Now& now) {
+  untried_ += !returned.item.was_deferred;
   if (is_cancelled(returned)) return cancelled_.push_back(std::move(returned));
   if (returned.is_doubtful) return doubtful_.push_back(std::move(returned));
   if (const auto told = being_told_.find({returned.mailing.get(), returned.item.number});
@@ -123,6 +127,7 @@ void HomeQueue::give_back(Returned&& returned, const Now& now) {
   if (const io::Instant warned = warns(*returned.mailing, now);
       !returned.item.was_told && warned < returned.due)
     returned.retry_at = std::exchange(returned.due, warned);
+  held_deferred_ += is_held(returned);
   deferred_.push_back(std::move(returned));
   std::push_heap(deferred_.begin(), deferred_.end(), Later{});
 }
@@ -130,6 +135,13 @@ void HomeQueue::give_back(Returned&& returned, const Now& now) {
 bool HomeQueue::is_cancelled(const Returned& returned) const {
   const auto orders = orders_.find(returned.mailing->campaign->info().uid);
   return orders != orders_.end() && contains(orders->second.cancelled, returned.item.number);
+}
+
+/// To wait until it is released, whatever else it waits for.
+bool HomeQueue::is_held(const Returned& returned) const {
+  if (returned.is_held_in_doubt) return true;
+  const auto orders = orders_.find(returned.mailing->campaign->info().uid);
+  return orders != orders_.end() && contains(orders->second.held, returned.item.number);
 }
 
 /// One whose time has come.
@@ -161,6 +173,7 @@ void HomeQueue::collect_due(const Now& now) {
     std::pop_heap(deferred_.begin(), deferred_.end(), Later{});
     Returned returned = std::move(deferred_.back());
     deferred_.pop_back();
+    held_deferred_ -= is_held(returned);
     if (returned.retry_at > now.instant) {
       delayed_.push_back(std::move(returned));
       continue;
@@ -198,6 +211,8 @@ void HomeQueue::steer(const MailingPtr& mailing, Orders&& orders, const std::vec
     for (Returned& returned : concerned) place(std::move(returned), false, now);
   }
   make_due(*mailing, due, is_release, now);
+  held_deferred_ = static_cast<uint64_t>(
+      std::ranges::count_if(deferred_, [this](const Returned& r) { return is_held(r); }));
   is_recall_due_ |= holds_more;
 }
 
@@ -208,7 +223,9 @@ void HomeQueue::make_due(const Mailing& mailing, const std::vector<Range>& due, 
     if (returned.mailing.get() != &mailing) continue;
     const bool is_due =
         contains(due, returned.item.number) && returned.is_held_in_doubt == is_release;
-    if (is_due || is_cancelled(returned)) returned.due = now.instant, returned.retry_at = {};
+    if (!is_due && !is_cancelled(returned)) continue;
+    returned.due = now.instant, returned.retry_at = {};
+    returned.is_held_in_doubt = false;
   }
   std::make_heap(deferred_.begin(), deferred_.end(), Later{});
   if (!due.empty() && !is_release) backed_off_until_ = now.instant;
@@ -242,6 +259,13 @@ void HomeQueue::session_news(const SessionNews& news, const Now& now) {
     back_off(true, now);
 }
 
+/// A session opened.
+void HomeQueue::end_row(const Now& now) {
+  if (std::exchange(refusals_, 0) == 0) return;
+  is_row_over_ = true;
+  row_over_at_ = now.wall;
+}
+
 void HomeQueue::hosts_found(dns::HostListPtr list, const Now& now) {
   collect_due(now);
   is_finding_ = false;
@@ -259,18 +283,15 @@ void HomeQueue::hosts_found(dns::HostListPtr list, const Now& now) {
     setback(std::move(why), now);
 }
 
-/// A session opened.
-void HomeQueue::end_row(const Now& now) {
-  if (std::exchange(refusals_, 0) == 0) return;
-  is_row_over_ = true;
-  row_over_at_ = now.wall;
-}
-
 void HomeQueue::setback(SetbackPtr why, const Now& now) {
   ++setbacks_, ++refusals_;
   last_ = untold_ = std::move(why);
   is_unnoted_ = is_exhaustion_due_ = true;
+  is_row_over_ = false;  // the note of this one tells how long the row is
   back_off(false, now);
+  noted_ = {.refusals = saturated(refusals_),
+            .at = now.wall,
+            .until = now.wall + (backed_off_until_ - now.instant)};
 }
 
 void HomeQueue::back_off(bool opened, const Now& now) {
@@ -287,11 +308,7 @@ void HomeQueue::serve(const Now& now, Outside& outside) {
   collect_due(now);
   if (recall_at_ <= now.instant) recall_at_ = io::never, is_recall_due_ = true;
   if (std::exchange(is_recall_due_, false)) outside.recall();
-  is_row_over_ = false;  // the note of this one tells how long the row is
   settle_doubtful(outside);
-  noted_ = {.refusals = saturated(refusals_),
-            .at = now.wall,
-            .until = now.wall + (backed_off_until_ - now.instant)};
   end_cancelled(outside);
   write_notes(outside);
   tell(outside);
@@ -463,6 +480,7 @@ bool HomeQueue::end_if(std::list<Returned>& list, auto&& is_over, Ending ending,
     while (at != list.end() && is_over(*at) && (at->why ? at->why : last_) == ending.why &&
            batch_takes(*batch, *at)) {
       batch->items.push_back(at->item);
+      untried_ -= !at->item.was_deferred;
       if (ending.is_delay)
         being_told_.emplace(std::pair(at->mailing.get(), at->item.number), std::move(*at));
       at = list.erase(at);
@@ -549,6 +567,7 @@ std::unique_ptr<Batch> HomeQueue::next_ready(uint32_t items_max) {
   while (!ready_.empty() && batch->items.size() < items_max &&
          batch_takes(*batch, ready_.front())) {
     batch->items.push_back(ready_.front().item);
+    untried_ -= !ready_.front().item.was_deferred;
     ready_.pop_front();
   }
   return finished(std::move(batch));

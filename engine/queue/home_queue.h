@@ -83,6 +83,11 @@ class HomeQueue {
   bool is_idle() const;
 
   const Route& route() const { return route_; }
+  /// Recipients that wait for somebody to release them: on orders, or because it is not known
+  /// whether they arrived.
+  uint64_t held() const { return held_unlent_ + held_.size() + held_deferred_; }
+  /// Recipients not tried by themselves that wait for a destination which took no session lately.
+  uint64_t backed_off() const { return fruitless_ > 0 ? unlent_ - held_unlent_ + untried_ : 0; }
   /// Recipients that wait here: not lent, no fate.
   uint64_t waiting() const {
     return unlent_ + ready_.size() + deferred_.size() + doubtful_.size() + held_.size() +
@@ -127,6 +132,7 @@ class HomeQueue {
   Sources::iterator move_source(Sources::iterator source, Sources& to);
   void forget_times(const Source& source);
   bool is_cancelled(const Returned& returned) const;
+  bool is_held(const Returned& returned) const;
   void place(Returned&& returned, bool in_front, const Now& now);
   void make_due(const Mailing& mailing, const std::vector<Range>& due, bool is_release,
                 const Now& now);
@@ -153,11 +159,13 @@ class HomeQueue {
   Sources held_sources_;
   Sources expired_, exhausted_, cancelled_sources_;  // on their way out
   Sources delayed_sources_;                          // their senders are to be told
-  uint64_t unlent_ = 0;                              // of all these
+  uint64_t unlent_ = 0, held_unlent_ = 0;            // of all these; of held_sources_
   std::vector<Returned> deferred_;                   // heap, earliest first
   std::list<Returned> doubtful_, held_, cancelled_, delayed_;
   std::map<std::pair<const Mailing*, uint32_t>, Returned> being_told_;  // as they were
   std::list<Returned> ready_;                                           // their time has come
+  uint64_t untried_ = 0;                   // of all Returned here: not tried by themselves
+  uint64_t held_deferred_ = 0;             // of deferred_
   io::Instant ready_expires_ = io::never;  // the earliest of ready_ and held_
   io::Instant ready_warns_ = io::never;    // likewise
   std::vector<PerShard> shards_;

@@ -4,6 +4,26 @@
 
 namespace sluice::engine::queue {
 
+namespace {
+
+/// No fate, and not deferred by an earlier run.
+bool waits(const spool::Progress& recovered, uint32_t number) {
+  return !recovered.has_fate(number) && !recovered.deferred.contains(number);
+}
+
+uint32_t count_waiting(const spool::Progress& recovered, const std::vector<Range>& ranges) {
+  const bool is_new = recovered.fates.empty() && recovered.deferred.empty();
+  uint32_t count = 0;
+  for (const Range range : ranges) {
+    if (is_new) count += range.count;
+    for (uint32_t i = 0; !is_new && i < range.count; ++i)
+      count += waits(recovered, range.first + i);
+  }
+  return count;
+}
+
+}  // namespace
+
 Source::Source(MailingPtr mailing, std::vector<Range> ranges, int32_t setbacks, io::Instant expires,
                io::Instant warns)
     : mailing_(std::move(mailing)),
@@ -11,9 +31,8 @@ Source::Source(MailingPtr mailing, std::vector<Range> ranges, int32_t setbacks, 
       first_(ranges_.front().first),
       setbacks_(setbacks),
       expires_(expires),
-      warns_(warns) {
-  for (const Range range : ranges_) remaining_ += range.count;
-}
+      warns_(warns),
+      remaining_(count_waiting(mailing_->recovered, ranges_)) {}
 
 Source::Source(const Source& whole, std::vector<Range> ranges)
     : Source(whole.mailing_, std::move(ranges), whole.setbacks_, whole.expires_, whole.warns_) {
@@ -45,10 +64,10 @@ std::unique_ptr<Batch> Source::next(uint32_t items_max) {
     auto batch = std::make_unique<Batch>(Batch{mailing_, block, {}});
     uint32_t number = first;
     for (; number < end && batch->items.size() < items_max; ++number)
-      if (!recovered.has_fate(number) && !recovered.deferred.contains(number))
+      if (waits(recovered, number))
         batch->items.push_back({.number = number, .setbacks = setbacks_});
     offset_ = number - range.first;
-    remaining_ -= number - first;
+    remaining_ -= static_cast<uint32_t>(batch->items.size());
     if (!batch->items.empty()) return batch;
   }
   return nullptr;

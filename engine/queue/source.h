@@ -13,7 +13,8 @@ namespace sluice::engine::queue {
 class Source {
  public:
   /// `setbacks`: of the queue when its recipients began to wait; they know of none after it.
-  /// `warns`: when the sender is to be told that they still wait.
+  /// `warns`: when the sender is to be told that they still wait. O(ranges); O(recipients) when an
+  /// earlier run tried some.
   Source(MailingPtr mailing, std::vector<Range> ranges, int32_t setbacks, io::Instant expires,
          io::Instant warns);
   /// A part of `whole`: the recipients of `ranges`.
@@ -25,11 +26,11 @@ class Source {
   io::Instant expires() const { return expires_; }
   io::Instant warns() const { return warns_; }
   bool is_held = false;  // the queue's: in its list of those that are
-  /// Recipients the cursor has not passed; those that have a fate already among them.
+  /// How many next() has still to give.
   uint32_t remaining() const { return remaining_; }
   /// The first recipient of its ranges: names it in the journal (spool/FORMAT.md section 5.2).
   uint32_t first() const { return first_; }
-  /// Those that remaining() counts.
+  /// What the cursor has not passed.
   std::vector<Range> rest() const;
 
   /// At most `items_max` recipients of one block that wait: no fate, not deferred by an earlier

@@ -140,6 +140,14 @@ kill $engine
 wait $engine || die "engine: $(cat serve.err)"
 engine=''
 
+# ---- until empty: held mail is not waited for
+"$sluice" send --message m.eml --recipients list.csv --from 'bounce+{{id}}@news.example' --campaign july --spool spool --quiet >/dev/null
+[[ $(code_of timeout 60 "$sluice" serve --config c.toml --until-empty) == 75 ]] || die "held, until empty: $(cat err)"
+grep -q '^sluice: 210 recipients are held: sluice queue list --spool spool' err || die "held, until empty: $(cat err)"
+queue release --all >/dev/null
+[[ $(code_of timeout 60 "$sluice" serve --config c.toml --until-empty) == 0 ]] || die "released, until empty: $(cat err)"
+empty || die "until empty: $(totals)"
+
 # ---- its story
 "$sluice" log --config c.toml --history --id "$id" >story
 for part in 'connection refused' 'changed: 451 4.7.1' 'delivered' "to 127.0.0.1:$port"; do

@@ -119,9 +119,16 @@ void Scenario::say(engine::queue::Rule rule) {
   world.kill(process);
 }
 
-void Scenario::start() {
+std::vector<std::string> Scenario::files(const std::string& folder) {
+  std::vector<std::string> found;
+  world.disk().list_directory(fmt::format("{}/{}", spool_folder, folder), found);
+  std::erase_if(found, [](const std::string& name) { return name.starts_with('.'); });
+  return found;
+}
+
+void Scenario::start(bool until_empty) {
   CHECK(!engine_);
-  engine_ = std::make_unique<SimulatedEngine>(world, config_, false, socket_slots);
+  engine_ = std::make_unique<SimulatedEngine>(world, config_, until_empty, socket_slots);
   CHECK(engine_->error().empty());
 }
 

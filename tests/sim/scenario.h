@@ -59,7 +59,9 @@ class Scenario {
   void hand_off(const Mail& mail);
   /// What an operator says of mail that waits, as `sluice queue` does.
   void say(engine::queue::Rule rule);
-  void start();
+  /// `until_empty`: it stops by itself when nothing waits any more but what is held.
+  void start(bool until_empty = false);
+  bool has_stopped() const { return engine_->has_stopped(); }
   /// As SIGTERM does; until nothing is in flight.
   void stop();
   /// kill -9.
@@ -74,6 +76,9 @@ class Scenario {
   }
   /// Runs until no mail waits.
   bool run_until_done(io::Duration at_most);
+
+  /// Names in a folder of the spool, but for temporary ones.
+  std::vector<std::string> files(const std::string& folder);
 
   /// Since the world began.
   io::Duration age() const { return world.now() - began_; }

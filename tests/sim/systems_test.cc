@@ -274,6 +274,7 @@ void expect_failure_after_144_connections(size_t recipients, const std::vector<u
   }
   connector.run_to(hours(24) - seconds(1));
   EXPECT_EQ(connector.totals().fates(), 0u);
+  EXPECT_EQ(connector.totals().deferred, recipients) << "those that wait with others as well";
   connector.run_for(seconds(2));
   EXPECT_EQ(connector.totals().failed, recipients);
   connector.run_for(hours(24));
@@ -318,7 +319,6 @@ TEST(ExchangeX400, counts_on_where_a_killed_engine_left_off) {
 
 TEST(ExchangeX400, fails_after_2_transfers_120_s_apart) {
   Connector connector;
-  connector.open();
   /// An engine that is killed again and again, at moments that nobody chose, until `age`. Returns
   /// how many of its connections a kill may have cut off before anybody knew what they came to.
   unsigned live_dangerously(Connector & connector, uint64_t seed, io::Duration age) {
@@ -386,6 +386,7 @@ TEST(ExchangeX400, fails_after_2_transfers_120_s_apart) {
     });
   }
 
+  connector.open();
   connector.hand_off({.id = "m", .recipients = {"r@a.test"}});
   const double began_s = in_seconds(connector.age());
   connector.start();
@@ -609,3 +610,135 @@ TEST(ExchangeEtrn, what_an_operator_holds_waits_until_he_releases_it) {
 
 }  // namespace
 }  // namespace sluice::sim
+TEST(ExchangeEtrn, an_engine_that_is_to_run_until_empty_does_not_wait_for_held_mail) {
+  using Action = engine::queue::Rule::Action;
+  Scenario scenario(std::string(holding("manual")));
+  scenario.add_host("a.test", "192.0.2.1");
+  MailServer& other = scenario.add_host("b.test", "192.0.2.2");
+  other.script = [first = true](Phase phase, std::string_view) mutable {
+    const bool is_deferred = phase == Phase::rcpt && std::exchange(first, false);
+    return Answer{.reply = is_deferred ? "451 4.3.0 later" : ""};
+  };
+  scenario.hand_off({.id = "m", .recipients = {"r@a.test", "s@a.test", "r@b.test"}});
+  scenario.start(true);
+  scenario.run_for(minutes(1));
+  EXPECT_FALSE(scenario.has_stopped()) << "one is deferred";
+  EXPECT_EQ(scenario.totals().held, 2u);
+  EXPECT_TRUE(scenario.run_until([&] { return scenario.has_stopped(); }, hours(1)));
+  EXPECT_EQ(scenario.totals().delivered, 1u);
+  EXPECT_EQ(scenario.totals().held, 2u);
+  scenario.kill();
+  scenario.say({.action = Action::release, .campaign = "m"});
+  scenario.start(true);
+  EXPECT_TRUE(scenario.run_until([&] { return scenario.has_stopped(); }, minutes(1)));
+  EXPECT_EQ(scenario.totals().delivered, 3u);
+  EXPECT_EQ(scenario.totals().held, 0u);
+}
+
+TEST(ExchangeEtrn, what_is_held_while_it_waits_for_another_attempt_is_held) {
+  using Action = engine::queue::Rule::Action;
+  Scenario scenario;
+  MailServer& server = scenario.add_host("a.test", "192.0.2.1");
+  server.script = [](Phase phase, std::string_view) {
+    return Answer{.reply = phase == Phase::rcpt ? "451 4.3.0 later" : ""};
+  };
+  scenario.hand_off({.id = "m", .recipients = {"r@a.test", "s@a.test"}});
+  scenario.start(true);
+  EXPECT_TRUE(scenario.run_until([&] { return scenario.totals().deferred == 2; }, minutes(1)));
+  scenario.say({.action = Action::hold, .campaign = "m"});
+  EXPECT_TRUE(scenario.run_until([&] { return scenario.has_stopped(); }, seconds(1)));
+  EXPECT_EQ(scenario.totals().held, 2u);
+}
+
+}  // namespace
+}  // namespace sluice::sim
+TEST(ExchangeEtrn, an_engine_that_is_to_run_until_empty_does_not_wait_for_held_mail) {
+  using Action = engine::queue::Rule::Action;
+  Scenario scenario(std::string(holding("manual")));
+  scenario.add_host("a.test", "192.0.2.1");
+  MailServer& other = scenario.add_host("b.test", "192.0.2.2");
+  other.script = [first = true](Phase phase, std::string_view) mutable {
+    const bool is_deferred = phase == Phase::rcpt && std::exchange(first, false);
+    return Answer{.reply = is_deferred ? "451 4.3.0 later" : ""};
+  };
+  scenario.hand_off({.id = "m", .recipients = {"r@a.test", "s@a.test", "r@b.test"}});
+  scenario.start(true);
+  scenario.run_for(minutes(1));
+  EXPECT_FALSE(scenario.has_stopped()) << "one is deferred";
+  EXPECT_EQ(scenario.totals().held, 2u);
+  EXPECT_TRUE(scenario.run_until([&] { return scenario.has_stopped(); }, hours(1)));
+  EXPECT_EQ(scenario.totals().delivered, 1u);
+  EXPECT_EQ(scenario.totals().held, 2u);
+  scenario.kill();
+  scenario.say({.action = Action::release, .campaign = "m"});
+  scenario.start(true);
+  EXPECT_TRUE(scenario.run_until([&] { return scenario.has_stopped(); }, minutes(1)));
+  EXPECT_EQ(scenario.totals().delivered, 3u);
+  EXPECT_EQ(scenario.totals().held, 0u);
+}
+
+TEST(ExchangeEtrn, what_is_held_while_it_waits_for_another_attempt_is_held) {
+  using Action = engine::queue::Rule::Action;
+  Scenario scenario;
+  MailServer& server = scenario.add_host("a.test", "192.0.2.1");
+  server.script = [](Phase phase, std::string_view) {
+    return Answer{.reply = phase == Phase::rcpt ? "451 4.3.0 later" : ""};
+  };
+  scenario.hand_off({.id = "m", .recipients = {"r@a.test", "s@a.test"}});
+  scenario.start(true);
+  EXPECT_TRUE(scenario.run_until([&] { return scenario.totals().deferred == 2; }, minutes(1)));
+  scenario.say({.action = Action::hold, .campaign = "m"});
+  EXPECT_TRUE(scenario.run_until([&] { return scenario.has_stopped(); }, seconds(1)));
+  EXPECT_EQ(scenario.totals().held, 2u);
+}
+
+TEST(ExchangeEtrn, rules_go_a_day_after_they_were_said_when_they_have_no_effect) {
+  using Action = engine::queue::Rule::Action;
+  Scenario scenario("[destination.\"*\".expire]\nnormal = \"10d\"\n");
+  MailServer& server = scenario.add_host("a.test", "192.0.2.1");
+  scenario.start();
+  scenario.say({.action = Action::hold, .destination = "a.test"});
+  scenario.run_for(seconds(1));
+  scenario.hand_off({.id = "m", .recipients = {"r@a.test"}});
+  scenario.run_for(hours(72));
+  EXPECT_EQ(scenario.files("rules").size(), 1u) << "it is for mail that comes later, too";
+  scenario.say({.action = Action::release, .destination = "a.test"});
+  scenario.run_for(hours(23));
+  EXPECT_EQ(server.deliveries().size(), 1u);
+  EXPECT_EQ(scenario.files("rules").size(), 1u) << "the hold was taken back";
+  scenario.run_for(hours(4));
+  EXPECT_TRUE(scenario.files("rules").empty());
+  scenario.lose_power();
+  scenario.start();
+  scenario.hand_off({.id = "n", .recipients = {"s@a.test"}});
+  scenario.run_for(minutes(1));
+  EXPECT_EQ(server.deliveries().size(), 2u) << "nothing holds it";
+}
+
+TEST(ExchangeEtrn, a_hold_that_was_taken_back_does_not_come_back_whatever_crashes_while_rules_go) {
+  using Action = engine::queue::Rule::Action;
+  for (uint64_t crash = 0; crash < 40 && !testing::Test::HasFailure(); ++crash) {
+    SCOPED_TRACE(crash);
+    Scenario scenario;
+    MailServer& server = scenario.add_host("a.test", "192.0.2.1");
+    scenario.start();
+    scenario.say({.action = Action::hold, .destination = "a.test"});
+    scenario.say({.action = Action::release, .destination = "a.test"});
+    scenario.run_for(seconds(1));
+    scenario.kill();
+    scenario.run_for(hours(25));
+    for (int run = 0; run < 2; ++run) {
+      scenario.start();
+      scenario.run_for(milliseconds(crash / 2));
+      if (crash % 2 == 0)
+        scenario.kill();
+      else
+        scenario.lose_power();
+    }
+    scenario.start();
+    scenario.hand_off({.id = "m", .recipients = {"r@a.test"}});
+    scenario.run_for(hours(2));
+    EXPECT_EQ(server.deliveries().size(), 1u);
+    EXPECT_TRUE(scenario.files("rules").empty());
+  }
+}

@@ -484,6 +484,47 @@ TEST(HomeQueue, holds_what_it_is_told_to_and_lets_it_go_when_it_is_released) {
   EXPECT_EQ(world.queue->waiting(), 5u);
 }
 
+TEST(HomeQueue, counts_as_held_whatever_waits_to_be_released_and_nothing_else) {
+  World world(1);
+  spool::Progress recovered;
+  recovered.apply({.recipient = 11, .attempt = 1, .kind = spool::OutcomeKind::delivered});
+  const MailingPtr m = mailing(100, std::move(recovered));
+  world.add(m, {{0, 50}}, {.held = {{10, 5}, {60, 20}}});
+  EXPECT_EQ(world.queue->held(), 4u) << "one of the five was delivered before";
+  world.give_back(m, {.number = 60}, world.now);
+  world.give_back(m, {.number = 61}, world.now + 1h);
+  world.give_back(m, {.number = 90}, world.now + 1h);
+  world.queue->give_back(
+      {.mailing = m, .item = {.number = 91}, .is_held_in_doubt = true, .due = io::never},
+      world.time());
+  EXPECT_EQ(world.queue->held(), 4u + 3u);
+  world.steer(m, {.held = {{90, 1}}}, {{0, 90}}, true);
+  EXPECT_EQ(world.queue->held(), 2u);
+  world.now += 1h;
+  world.serve();
+  EXPECT_EQ(world.queue->held(), 2u) << "its time has come, and it is held all the same";
+  world.steer(m, {}, {{0, 100}}, true);
+  EXPECT_EQ(world.queue->held(), 0u);
+}
+
+TEST(HomeQueue, counts_as_backed_off_who_waits_with_others_until_a_session_proves_itself) {
+  World world(1);
+  const MailingPtr m = mailing(100);
+  world.add(m, {{0, 50}}, {.held = {{10, 5}}});
+  world.give_back(m, {.number = 60, .was_deferred = true}, world.now);
+  EXPECT_EQ(world.queue->backed_off(), 0u);
+  world.serve();
+  world.news(0, 0, 0, 1, 0);
+  EXPECT_EQ(world.queue->backed_off(), 45u) << "neither who is held, nor who counts by itself";
+  world.serve();
+  world.all_told();
+  EXPECT_EQ(world.queue->backed_off(), 45u) << "told of";
+  world.news(0, 1, 0, 0, 1);
+  EXPECT_EQ(world.queue->backed_off(), 45u);
+  world.news(0, 0, 1, 0, 1);
+  EXPECT_EQ(world.queue->backed_off(), 0u);
+}
+
 TEST(HomeQueue, notes_each_setback_and_the_end_of_the_row_for_all_who_waited) {
   World world(1);
   const MailingPtr m = mailing(100);
@@ -521,6 +562,7 @@ TEST(HomeQueue, goes_on_with_the_row_of_an_earlier_run) {
                     .at = world.time().wall,
                     .until = world.time().wall + 100s},
                    {}, world.time());
+  EXPECT_EQ(world.queue->backed_off(), 50u);
   EXPECT_EQ(world.queue->next(world.now), world.now + 100s);
   world.now += 100s;
   world.serve();
