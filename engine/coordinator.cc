@@ -169,16 +169,18 @@ void Coordinator::spread(const MailingPtr& mailing) {
     const bool is_due = queue::contains(standing.retried, number);
     AddSource& source = source_of(number);
     const spool::Deferral deferral = waits[source.route->number].caught_up(known);
-    source.deferred.push_back(
-        {.mailing = mailing,
-         .item = {.number = number,
-                  .attempts = deferral.attempt,
-                  .refusals = deferral.refusals,
-                  .transfers = deferral.transfers,
-                  .was_deferred = true,
-                  .was_told = deferral.was_told},
-         .is_doubtful = deferral.is_intent && config_.in_doubt != InDoubtPolicy::resend,
-         .due = is_due ? now : instant(deferral.next_attempt)});
+    const bool is_sent_again = config_.in_doubt == InDoubtPolicy::resend ||
+                               (config_.in_doubt == InDoubtPolicy::hold &&
+                                standing.is_released(number, deferral.next_attempt));
+    source.deferred.push_back({.mailing = mailing,
+                               .item = {.number = number,
+                                        .attempts = deferral.attempt,
+                                        .refusals = deferral.refusals,
+                                        .transfers = deferral.transfers,
+                                        .was_deferred = true,
+                                        .was_told = deferral.was_told},
+                               .is_doubtful = deferral.is_intent && !is_sent_again,
+                               .due = is_due ? now : instant(deferral.next_attempt)});
   }
   for (auto& [number, source] : sources) {
     source.orders = {queue::common(standing.held, source.ranges),

@@ -89,7 +89,7 @@ void Fates::record(const Route& route, Held& held, Item item, const queue::Decis
                .item = item,
                // What is held in doubt is stored as what it is: not known to have come to anything.
                .kind = decision.is_held ? spool::OutcomeKind::intent : decision.kind,
-               .next_attempt = entry.time + decision.delay,
+               .next_attempt = entry.time + (decision.is_held ? io::Duration{} : decision.delay),
                .due = loop_.now() + decision.delay,
                .why = std::move(why)});
 }
@@ -154,6 +154,7 @@ void Fates::intend(const Mailing& mailing, const std::vector<Item>& items, Inten
             .item = item,
             .kind = spool::OutcomeKind::intent,
             .is_note = true,
+            .next_attempt = loop_.wall(),
             .transaction = transaction});
   gathered_.back().intender = &intender;  // the journal keeps the order
 }

@@ -13,7 +13,7 @@ struct Deferral {
   uint16_t refusals = 0, transfers = 0;  // as in Outcome
   bool was_told = false;                 // likewise
   bool is_intent = false;                // the final dot of this attempt may have left
-  io::WallTime next_attempt{};
+  io::WallTime next_attempt{};           // of an intent: when it was meant
 };
 
 }  // namespace sluice::spool

@@ -29,7 +29,7 @@ struct Outcome {
   uint32_t recipient = 0;
   uint16_t attempt = 0;  // attempts made so far
   OutcomeKind kind = OutcomeKind::deferred;
-  io::WallTime next_attempt{};  // deferred and waited only; kept to the millisecond
+  io::WallTime next_attempt{};  // deferred and waited; of an intent its own time; kept to the ms
   uint16_t refusals = 0;        // deferred and waited: connections in a row that came to nothing
   uint16_t transfers = 0;       // deferred only: attempts that failed on an open session
   bool was_told = false;        // deferred only: its sender was told of the delay

@@ -24,6 +24,7 @@ void put_outcome(SegmentWriter& writer, const Outcome& outcome, uint32_t step) {
   if (!has_time(outcome.kind)) return;
   const uint64_t next_ms = since_1970_ms(outcome.next_attempt);
   writer.put_number(next_ms);
+  if (outcome.kind == OutcomeKind::intent) return;
   writer.put_number(outcome.refusals);
   if (outcome.kind == OutcomeKind::deferred)
     writer.put_number(uint64_t{outcome.transfers} << 1 | outcome.was_told);

@@ -12,9 +12,10 @@ inline constexpr size_t outcome_payload_bytes_max = 64 * 1024;
 /// What one outcome takes in a record at most.
 inline constexpr size_t outcome_bytes_max = 30;
 
-/// Of the next attempt.
+/// Of the next attempt, or of the intent.
 inline bool has_time(OutcomeKind kind) {
-  return kind == OutcomeKind::deferred || kind == OutcomeKind::waited;
+  return kind == OutcomeKind::deferred || kind == OutcomeKind::waited ||
+         kind == OutcomeKind::intent;
 }
 
 /// Writes one commit: `outcomes` in as few records as possible (FORMAT.md section 5). Sorts them by

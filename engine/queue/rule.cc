@@ -217,6 +217,11 @@ std::vector<Range> ranges_of(const Rule& rule, const spool::Campaign& campaign) 
   std::vector<Range> out = ranges_of_destination(rule.destination, campaign);
   if (rule.recipients.empty()) return out;
   return common(out, ranges_given(rule.recipients, campaign));
+  bool Standing::is_released(uint32_t number, io::WallTime since) const {
+    return std::ranges::any_of(releases, [&](const Release& release) {
+      return release.at >= since && contains(release.ranges, number);
+    });
+  }
 }
 
 Standing standing(const std::vector<Rule>& rules, const spool::Campaign& campaign,
@@ -228,10 +233,13 @@ Standing standing(const std::vector<Rule>& rules, const spool::Campaign& campaig
       continue;
     const std::vector<Range> meant = ranges_of(rule, campaign);
     switch (rule.action) {
-      case Rule::Action::hold:    out.held = united(out.held, meant); break;
-      case Rule::Action::release: out.held = without(out.held, meant); break;
-      case Rule::Action::retry:   out.retried = united(out.retried, meant); break;
-      case Rule::Action::cancel:  out.cancelled = united(out.cancelled, meant); break;
+      case Rule::Action::hold: out.held = united(out.held, meant); break;
+      case Rule::Action::release:
+        out.held = without(out.held, meant);
+        if (!meant.empty()) out.releases.push_back({rule.at, meant});
+        break;
+      case Rule::Action::retry:  out.retried = united(out.retried, meant); break;
+      case Rule::Action::cancel: out.cancelled = united(out.cancelled, meant); break;
     }
   }
   // What was once cancelled has ended, whatever is said of it later.

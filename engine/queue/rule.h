@@ -58,7 +58,16 @@ std::vector<Range> ranges_of(const Rule& rule, const spool::Campaign& campaign);
 struct Standing {
   std::vector<Range> held, cancelled, retried;
 };
+struct Release {
+  io::WallTime at;
+  std::vector<Range> ranges;
+};
 Standing standing(const std::vector<Rule>& rules, const spool::Campaign& campaign,
+                  std::vector<Release> releases;
+
+                  /// One of whom it was not known at `since` whether it arrived: has somebody
+                  /// decided that it goes again?
+                  bool is_released(uint32_t number, io::WallTime since) const;
                   const Config& config);
 
 }  // namespace sluice::engine::queue

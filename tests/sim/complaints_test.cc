@@ -259,6 +259,64 @@ TEST(Complaints, what_may_have_arrived_is_not_sent_again_when_the_operator_says_
     }
 }
 
+/// The content is all sent and the intent on its way to the disk when the server breaks off.
+TEST(Complaints, a_session_that_breaks_before_the_final_dot_leaves_nothing_in_doubt) {
+  for (const char* policy : {"hold", "never"}) {
+    SCOPED_TRACE(policy);
+    Scenario scenario(fmt::format("[report]\nin_doubt = \"{}\"\n", policy));
+    MailServer& server = scenario.add_host("a.test", "192.0.2.1");
+    server.script = [](Phase phase, std::string_view) {
+      return Answer{.action = phase == Phase::block ? Answer::Action::drop : Answer::Action::reply};
+    };
+    scenario.hand_off({.id = "m", .recipients = {"r@a.test"}});
+    scenario.start();
+    scenario.run_for(minutes(1));
+    ASSERT_EQ(scenario.log("r@a.test").size(), 1u);
+    EXPECT_EQ(scenario.log("r@a.test")[0].event, "deferred");
+    server.script = nullptr;
+    scenario.kill();
+    scenario.start();
+    scenario.run_for(hours(1));
+    EXPECT_EQ(scenario.log("r@a.test").back().brief(), "delivered 2 250 2.0.0 taken");
+    EXPECT_EQ(server.deliveries().size(), 1u);
+  }
+}
+
+TEST(Complaints, what_is_held_in_doubt_goes_when_it_is_released_while_no_engine_runs) {
+  Scenario scenario("[report]\nin_doubt = \"hold\"\n");
+  MailServer& server = scenario.add_host("a.test", "192.0.2.1");
+  EXPECT_EQ(deliveries_after(scenario, server, End::kill).at("r0@a.test"), 1u);
+  scenario.kill();
+  const engine::queue::Rule release{.action = engine::queue::Rule::Action::release,
+                                    .destination = "a.test"};
+  scenario.say(release);
+  scenario.start();
+  scenario.run_for(minutes(1));
+  EXPECT_EQ(times_delivered(server).at("r0@a.test"), 2u);
+  EXPECT_EQ(scenario.log("r0@a.test").back().event, "delivered");
+}
+
+TEST(Complaints, a_release_is_of_the_doubt_that_was_there_and_of_no_later_one) {
+  Scenario scenario("[report]\nin_doubt = \"hold\"\n");
+  MailServer& server = scenario.add_host("a.test", "192.0.2.1");
+  scenario.hand_off({.id = "m", .recipients = {"r@a.test"}});
+  scenario.start();
+  size_t taken = 0;
+  server.script = [&](Phase phase, std::string_view) {
+    taken += phase == Phase::final_dot;
+    return Answer{};
+  };
+  for (size_t dot = 1; dot <= 2; ++dot) {
+    EXPECT_TRUE(scenario.run_until([&] { return taken == dot; }, seconds(1)));
+    scenario.kill();
+    if (dot == 1) scenario.say({.action = engine::queue::Rule::Action::release, .campaign = "m"});
+    scenario.start();
+  }
+  scenario.run_for(hours(1));
+  EXPECT_EQ(server.deliveries().size(), 2u) << "the second doubt was not released";
+  EXPECT_EQ(scenario.log("r@a.test").back().event, "in_doubt");
+}
+
 // --- A dead domain's DNS stalls all ---
 
 TEST(Complaints, a_domain_without_dns_delays_nobody_else) {

@@ -637,7 +637,7 @@ TEST(ExchangeEtrn, an_engine_that_is_to_run_until_empty_does_not_wait_for_held_m
 
 TEST(ExchangeEtrn, what_is_held_while_it_waits_for_another_attempt_is_held) {
   using Action = engine::queue::Rule::Action;
-  Scenario scenario;
+  Scenario scenario("[report]\nin_doubt = \"hold\"\n");
   MailServer& server = scenario.add_host("a.test", "192.0.2.1");
   server.script = [](Phase phase, std::string_view) {
     return Answer{.reply = phase == Phase::rcpt ? "451 4.3.0 later" : ""};
@@ -679,7 +679,7 @@ TEST(ExchangeEtrn, an_engine_that_is_to_run_until_empty_does_not_wait_for_held_m
 
 TEST(ExchangeEtrn, what_is_held_while_it_waits_for_another_attempt_is_held) {
   using Action = engine::queue::Rule::Action;
-  Scenario scenario;
+  Scenario scenario("[report]\nin_doubt = \"hold\"\n");
   MailServer& server = scenario.add_host("a.test", "192.0.2.1");
   server.script = [](Phase phase, std::string_view) {
     return Answer{.reply = phase == Phase::rcpt ? "451 4.3.0 later" : ""};

@@ -166,8 +166,12 @@ std::string wait_reason(const SpoolView& view, const WaitingMail& mail, const Wa
   switch (waiting.state) {
     case WaitState::held: return hold_reason(view, mail, waiting.number);
     case WaitState::in_doubt:
-      return "the final dot of its last attempt may have left, and nobody read the reply "
-             "(report.in_doubt)";
+      return fmt::format(
+          "the final dot of its last attempt may have left, and nobody read the reply: it may have "
+          "arrived (report.in_doubt){}",
+          view.config().in_doubt == engine::InDoubtPolicy::hold
+              ? "; sluice queue release sends it again"
+              : "");
     case WaitState::cancelled: return "cancelled; the engine has not come to it yet";
     case WaitState::deferred:
       return waiting.is_shared

@@ -105,7 +105,7 @@ Waiting WaitingMail::describe(uint32_t number, size_t group, bool is_held,
     out.state = WaitState::deferred;
     out.attempts = past.attempt;
     out.next_attempt = past.next_attempt;
-    is_intent = past.is_intent;
+    is_intent = past.is_intent && !standing_.is_released(number, past.next_attempt);
   } else if (waits && waits->attempts() > 0) {
     out.state = WaitState::deferred;
     out.is_shared = true;
