@@ -24,6 +24,7 @@ struct CampaignInfo {
                      // without control characters
   uint64_t uid = 0;  // random, names the campaign in the journal
   io::WallTime accepted_at{};  // when the hand-off was made; expiry counts from here
+  bool is_repeatable = true;   // false: nobody hands this id off again, and it need not stay known
 };
 
 inline constexpr size_t campaign_id_bytes_max = 80;

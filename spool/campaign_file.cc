@@ -9,6 +9,7 @@
 namespace sluice::spool {
 namespace {
 
+constexpr uint32_t repeatable = 0, unrepeatable = 1;  // the number of an info
 constexpr size_t info_bytes_min = 16, contents_bytes = 28, summary_bytes = 64;
 
 uint64_t nanoseconds(io::WallTime time) {
@@ -121,7 +122,7 @@ std::vector<std::byte> encode_head(const Head& head) {
   writer.put_fixed(head.info.uid);
   writer.put_fixed(nanoseconds(head.info.accepted_at));
   writer.put(std::as_bytes(std::span(head.info.id)));
-  writer.end_record(RecordType::info, 0);
+  writer.end_record(RecordType::info, head.info.is_repeatable ? repeatable : unrepeatable);
   if (head.summary)
     put_summary(writer, *head.summary);
   else
@@ -143,8 +144,12 @@ std::expected<Head, ErrorCode> decode_head(Bytes in) {
 
   in = in.subspan(file_header_bytes);
   Head head{.salt = header->salt};
+  const Bytes from_info = in;
   const auto info = take_record(in, head.salt, RecordType::info);
   if (!info || info->size() <= info_bytes_min) return damaged;
+  const uint32_t number = decode_record_header(from_info, head.salt)->number;
+  if (number > unrepeatable) return damaged;
+  head.info.is_repeatable = number == repeatable;
   head.info.uid = load<uint64_t>(*info, 0);
   head.info.accepted_at = wall_time(load<uint64_t>(*info, 8));
   const Bytes id = info->subspan(info_bytes_min);

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "spool/campaign_file.h"
 #include "spool/campaign_name.h"
@@ -27,7 +28,7 @@ Finishing::Finishing(io::EventLoop& loop, const std::string& folder,
   open_.path = rename_.from = folder + "/" + std::string(summary_prefix) + name;
   open_.flags = O_WRONLY | O_CREAT | O_TRUNC;
   write_.bytes = octets_;
-  rename_.to = folder + "/" + name;
+  rename_.to = unlink_.path = folder + "/" + name;
   sync_directory_.path = folder;
   close_campaign_.file = campaign_->file();
   open_.bind<&Finishing::completed<io::Open>>(this);
@@ -35,6 +36,7 @@ Finishing::Finishing(io::EventLoop& loop, const std::string& folder,
   datasync_.bind<&Finishing::completed<io::Datasync>>(this);
   close_.bind<&Finishing::completed<io::CloseFile>>(this);
   rename_.bind<&Finishing::completed<io::Rename>>(this);
+  unlink_.bind<&Finishing::completed<io::Unlink>>(this);
   sync_directory_.bind<&Finishing::completed<io::SyncDirectory>>(this);
   close_campaign_.bind<&Finishing::completed<io::CloseFile>>(this);
   retry_timer_.bind<&Finishing::begin>(this);
@@ -43,7 +45,8 @@ Finishing::Finishing(io::EventLoop& loop, const std::string& folder,
 
 bool Finishing::is_in_flight() const {
   return open_.in_flight || write_.in_flight || datasync_.in_flight || close_.in_flight ||
-         rename_.in_flight || sync_directory_.in_flight || close_campaign_.in_flight;
+         rename_.in_flight || unlink_.in_flight || sync_directory_.in_flight ||
+         close_campaign_.in_flight;
 }
 
 void Finishing::stop() {
@@ -52,7 +55,10 @@ void Finishing::stop() {
 }
 
 void Finishing::begin() {
-  steps_ = {&close_campaign_, &sync_directory_, &rename_, &close_, &datasync_, &write_, &open_};
+  if (campaign_->info().is_repeatable)
+    steps_ = {&close_campaign_, &sync_directory_, &rename_, &close_, &datasync_, &write_, &open_};
+  else
+    steps_ = {&close_campaign_, &sync_directory_, &unlink_};
   step_on();
 }
 
@@ -61,8 +67,9 @@ void Finishing::completed(Step& step, const io::Completion& completion) {
   io::Op& op = step;
   if (&op == &open_ && completion.result >= 0)
     write_.file = datasync_.file = close_.file = open_.file;
-  // A file is closed whatever close(2) says.
-  if (completion.result < 0 && &op != &close_campaign_) {
+  // A file is closed whatever close(2) says, and gone when it was unlinked before the sync failed.
+  const bool is_gone = &op == &unlink_ && completion.result == -ENOENT;
+  if (completion.result < 0 && &op != &close_campaign_ && !is_gone) {
     const bool is_open = &op == &write_ || &op == &datasync_;
     steps_.clear();
     if (is_open) return loop_.proactor().submit(close_);

@@ -10,8 +10,9 @@
 
 namespace sluice::spool {
 
-/// Replaces one campaign's file by its summary (FORMAT.md section 4.3) and closes it: a chain of
-/// operations, begun again every second until it came through.
+/// Replaces one campaign's file by its summary, or unlinks it when its id need not stay known
+/// (FORMAT.md section 4.3), and closes it: a chain of operations, begun again every second until it
+/// came through.
 class Finishing {
  public:
   /// `done` may destroy this.
@@ -41,6 +42,7 @@ class Finishing {
   io::Datasync datasync_;
   io::CloseFile close_, close_campaign_;
   io::Rename rename_;
+  io::Unlink unlink_;
   io::SyncDirectory sync_directory_;
   std::vector<io::Op*> steps_;  // the next one last
   bool is_stopped_ = false;

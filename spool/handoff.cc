@@ -40,6 +40,7 @@ void Handoff::start(const std::string& id, Bytes octets, Done done) {
   result_ = {};
   write_.bytes = octets;
   rename_.to = folder_ + "/" + campaign_file_name(id);
+  if (unsynced_ == rename_.to) return proactor_.submit(sync_directory_);
   begin();
 }
 
@@ -56,7 +57,7 @@ void Handoff::opened(io::Open&, const io::Completion& completion) {
     result_ = std::unexpected(disk_error("create a file", folder_, completion.result));
     return end();
   }
-  is_named_ = true;
+  is_named_ = is_open_ = true;
   lock_.file = write_.file = datasync_.file = close_.file = open_.file;
   proactor_.submit(lock_);
 }
@@ -90,7 +91,10 @@ void Handoff::synced(io::Datasync&, const io::Completion& completion) {
 }
 
 void Handoff::renamed(io::Rename&, const io::Completion& completion) {
-  if (completion.result >= 0) is_named_ = false;
+  if (completion.result >= 0) {
+    is_named_ = false;
+    unsynced_ = rename_.to;
+  }
   if (completion.result < 0 && completion.result != -EEXIST)
     return refuse("hand a campaign over", completion.result);
   proactor_.submit(sync_directory_);
@@ -98,6 +102,7 @@ void Handoff::renamed(io::Rename&, const io::Completion& completion) {
 
 void Handoff::names_synced(io::SyncDirectory&, const io::Completion& completion) {
   if (completion.result < 0) return refuse("sync the folder", completion.result);
+  unsynced_.clear();
   close();
 }
 
@@ -109,12 +114,16 @@ void Handoff::refuse(std::string_view what, int32_t result) {
 /// Unlinks what has its temporary name still, and lets the file go, and the lock with it.
 void Handoff::close() {
   if (std::exchange(is_named_, false)) return proactor_.submit(unlink_);
+  if (!is_open_) return end();
   proactor_.submit(close_);
 }
 
 void Handoff::unlinked(io::Unlink&, const io::Completion&) { proactor_.submit(close_); }
 
-void Handoff::closed(io::CloseFile&, const io::Completion&) { begins_anew_ ? begin() : end(); }
+void Handoff::closed(io::CloseFile&, const io::Completion&) {
+  is_open_ = false;
+  begins_anew_ ? begin() : end();
+}
 
 void Handoff::end() {
   is_busy_ = false;

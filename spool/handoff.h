@@ -27,8 +27,9 @@ class Handoff {
   ~Handoff();
 
   /// `octets` is borrowed until `done` is called, from a later turn; another start() may come from
-  /// within. A campaign of that id that is there already is a success: so after a refusal, even one
-  /// that came behind the rename, the same may be tried again and is handed over once.
+  /// within. A campaign of that id that is there already is a success. After a refusal the same may
+  /// be tried again and is handed over once, even if the refusal came behind the rename and the
+  /// campaign has finished meanwhile.
   void start(const std::string& id, Bytes octets, Done done);
   bool is_in_flight() const { return is_busy_; }
 
@@ -53,8 +54,11 @@ class Handoff {
   Done done_;
   std::expected<void, Error> result_;
   bool is_busy_ = false;
+  bool is_open_ = false;
   bool is_named_ = false;     // the temporary name exists
   bool begins_anew_ = false;  // under another temporary name
+
+  std::string unsynced_;  // what was handed over, while that is not durable
 
   io::Open open_;
   io::Lock lock_;

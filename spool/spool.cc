@@ -246,6 +246,7 @@ void FolderSpool::finish(std::shared_ptr<const Campaign> campaign, const Campaig
     campaign_bytes_ -= key->bytes();
     campaigns_open_.erase(key);
     finishing_.erase(*self);
+    if (!key->info().is_repeatable) seen_.erase(campaign_file_name(key->info().id));
     call();
   };
   *self =

@@ -53,6 +53,7 @@ class Spool {
   /// Replaces the campaign's file by its summary, durably: the id stays known, the space is free.
   /// All fates must be durable. `done` comes from a later turn; on an error (disk full) it is tried
   /// again every second, and `done` is not called before it succeeded.
+  /// Where the id need not stay known nothing is left.
   virtual void finish(std::shared_ptr<const Campaign> campaign, const CampaignSummary& summary,
                       std::function<void()> done) = 0;
 

@@ -111,7 +111,7 @@ void NoticeBox::encode() {
                                 .columns = {"email", "message"},
                                 .content = std::as_bytes(std::span(content))};
   const std::string encoded = message.encode();
-  spool::CampaignInfo info{.id = id_, .accepted_at = proactor.wall()};
+  spool::CampaignInfo info{.id = id_, .accepted_at = proactor.wall(), .is_repeatable = false};
   while (info.uid == 0) info.uid = proactor.random();
   const auto head = encoder.finish(info, std::as_bytes(std::span(encoded)));
   CHECK(head);

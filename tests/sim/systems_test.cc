@@ -307,6 +307,8 @@ TEST(ExchangeX400, tells_the_sender_when_it_gives_up) {
   connector.run_for(seconds(5));
   ASSERT_EQ(sender.deliveries().size(), told_of_delay + 1) << "one for both";
   expect_failure_notice(sender.deliveries().back(), many(2, "a.test"));
+  EXPECT_EQ(connector.files("campaigns"), std::vector<std::string>{"m"})
+      << "its summary; of notices nothing is left";
   EXPECT_EQ(connector.connects(), 144u);
 }
 
@@ -317,75 +319,74 @@ TEST(ExchangeX400, counts_on_where_a_killed_engine_left_off) {
     expect_failure_after_144_connections(500, {connect});
 }
 
+/// An engine that is killed again and again, at moments that nobody chose, until `age`. Returns how
+/// many of its connections a kill may have cut off before anybody knew what they came to.
+unsigned live_dangerously(Connector& connector, uint64_t seed, io::Duration age) {
+  std::mt19937_64 random(seed);
+  const auto up_to = [&](io::Duration most) {
+    return io::Duration(static_cast<int64_t>(random() % static_cast<uint64_t>(most.count())));
+  };
+  unsigned cut_off = 0;
+  while (connector.age() < age) {
+    connector.run_for(up_to(hours(2)));
+    const uint64_t connects = connector.connects();
+    connector.run_for(milliseconds(20));
+    cut_off += connector.connects() > connects;
+    connector.kill();
+    connector.run_for(up_to(seconds(20)));
+    connector.start();
+  }
+  return cut_off;
+}
+
+/// After `before` the host refuses all connections, for 500 recipients. `late`: connections that
+/// only some of them are in time for.
+void expect_144_connections_whenever_it_is_killed(
+    unsigned late, const std::function<void(Connector& connector)>& before) {
+  for (uint64_t seed = 1; seed <= 8; ++seed) {
+    SCOPED_TRACE(fmt::format("seed {}", seed));
+    Connector connector;
+    connector.hand_off({.id = "m", .recipients = many(500, "a.test")});
+    connector.start();
+    before(connector);
+    connector.refuse();
+    const uint64_t connects_before = connector.connects();
+    const io::Duration began = connector.age();
+    const unsigned cut_off = live_dangerously(connector, seed, began + hours(21));
+    connector.run_to(began + hours(24) - seconds(1));
+    EXPECT_EQ(connector.totals().fates(), 0u);
+    connector.run_for(minutes(30));  // what it was down for, and what the late ones wait for
+    EXPECT_EQ(connector.totals().failed, 500u);
+    connector.run_for(hours(24));
+    EXPECT_GE(connector.connects() - connects_before, 144u);
+    EXPECT_LE(connector.connects() - connects_before, 144u + cut_off + late);
+  }
+}
+
+TEST(ExchangeX400, counts_on_for_500_recipients_whenever_it_is_killed) {
+  expect_144_connections_whenever_it_is_killed(0, [](Connector&) {});
+}
+
+TEST(ExchangeX400, counts_on_for_500_recipients_that_were_tried_before) {
+  expect_144_connections_whenever_it_is_killed(1, [](Connector& connector) {
+    connector.open();
+    EXPECT_TRUE(connector.run_until([&] { return connector.totals().deferrals == 500; }, hours(1)));
+  });
+}
+
+TEST(ExchangeX400, counts_connections_anew_after_a_session_that_a_kill_follows) {
+  expect_144_connections_whenever_it_is_killed(1, [](Connector& connector) {
+    connector.breaks_off = true;
+    connector.run_to_connect(100);
+    connector.open();
+    connector.run_to_connect(101);
+    connector.kill();
+    connector.start();
+  });
+}
+
 TEST(ExchangeX400, fails_after_2_transfers_120_s_apart) {
   Connector connector;
-  /// An engine that is killed again and again, at moments that nobody chose, until `age`. Returns
-  /// how many of its connections a kill may have cut off before anybody knew what they came to.
-  unsigned live_dangerously(Connector & connector, uint64_t seed, io::Duration age) {
-    std::mt19937_64 random(seed);
-    const auto up_to = [&](io::Duration most) {
-      return io::Duration(static_cast<int64_t>(random() % static_cast<uint64_t>(most.count())));
-    };
-    unsigned cut_off = 0;
-    while (connector.age() < age) {
-      connector.run_for(up_to(hours(2)));
-      const uint64_t connects = connector.connects();
-      connector.run_for(milliseconds(20));
-      cut_off += connector.connects() > connects;
-      connector.kill();
-      connector.run_for(up_to(seconds(20)));
-      connector.start();
-    }
-    return cut_off;
-  }
-
-  /// After `before` the host refuses all connections, for 500 recipients. `late`: connections that
-  /// only some of them are in time for.
-  void expect_144_connections_whenever_it_is_killed(
-      unsigned late, const std::function<void(Connector & connector)>& before) {
-    for (uint64_t seed = 1; seed <= 8; ++seed) {
-      SCOPED_TRACE(fmt::format("seed {}", seed));
-      Connector connector;
-      connector.hand_off({.id = "m", .recipients = many(500, "a.test")});
-      connector.start();
-      before(connector);
-      connector.refuse();
-      const uint64_t connects_before = connector.connects();
-      const io::Duration began = connector.age();
-      const unsigned cut_off = live_dangerously(connector, seed, began + hours(21));
-      connector.run_to(began + hours(24) - seconds(1));
-      EXPECT_EQ(connector.totals().fates(), 0u);
-      connector.run_for(minutes(30));  // what it was down for, and what the late ones wait for
-      EXPECT_EQ(connector.totals().failed, 500u);
-      connector.run_for(hours(24));
-      EXPECT_GE(connector.connects() - connects_before, 144u);
-      EXPECT_LE(connector.connects() - connects_before, 144u + cut_off + late);
-    }
-  }
-
-  TEST(ExchangeX400, counts_on_for_500_recipients_whenever_it_is_killed) {
-    expect_144_connections_whenever_it_is_killed(0, [](Connector&) {});
-  }
-
-  TEST(ExchangeX400, counts_on_for_500_recipients_that_were_tried_before) {
-    expect_144_connections_whenever_it_is_killed(1, [](Connector& connector) {
-      connector.open();
-      EXPECT_TRUE(
-          connector.run_until([&] { return connector.totals().deferrals == 500; }, hours(1)));
-    });
-  }
-
-  TEST(ExchangeX400, counts_connections_anew_after_a_session_that_a_kill_follows) {
-    expect_144_connections_whenever_it_is_killed(1, [](Connector& connector) {
-      connector.breaks_off = true;
-      connector.run_to_connect(100);
-      connector.open();
-      connector.run_to_connect(101);
-      connector.kill();
-      connector.start();
-    });
-  }
-
   connector.open();
   connector.hand_off({.id = "m", .recipients = {"r@a.test"}});
   const double began_s = in_seconds(connector.age());
@@ -608,8 +609,6 @@ TEST(ExchangeEtrn, what_an_operator_holds_waits_until_he_releases_it) {
   EXPECT_EQ(server.deliveries().size(), 1u);
 }
 
-}  // namespace
-}  // namespace sluice::sim
 TEST(ExchangeEtrn, an_engine_that_is_to_run_until_empty_does_not_wait_for_held_mail) {
   using Action = engine::queue::Rule::Action;
   Scenario scenario(std::string(holding("manual")));
@@ -652,93 +651,3 @@ TEST(ExchangeEtrn, what_is_held_while_it_waits_for_another_attempt_is_held) {
 
 }  // namespace
 }  // namespace sluice::sim
-TEST(ExchangeEtrn, an_engine_that_is_to_run_until_empty_does_not_wait_for_held_mail) {
-  using Action = engine::queue::Rule::Action;
-  Scenario scenario(std::string(holding("manual")));
-  scenario.add_host("a.test", "192.0.2.1");
-  MailServer& other = scenario.add_host("b.test", "192.0.2.2");
-  other.script = [first = true](Phase phase, std::string_view) mutable {
-    const bool is_deferred = phase == Phase::rcpt && std::exchange(first, false);
-    return Answer{.reply = is_deferred ? "451 4.3.0 later" : ""};
-  };
-  scenario.hand_off({.id = "m", .recipients = {"r@a.test", "s@a.test", "r@b.test"}});
-  scenario.start(true);
-  scenario.run_for(minutes(1));
-  EXPECT_FALSE(scenario.has_stopped()) << "one is deferred";
-  EXPECT_EQ(scenario.totals().held, 2u);
-  EXPECT_TRUE(scenario.run_until([&] { return scenario.has_stopped(); }, hours(1)));
-  EXPECT_EQ(scenario.totals().delivered, 1u);
-  EXPECT_EQ(scenario.totals().held, 2u);
-  scenario.kill();
-  scenario.say({.action = Action::release, .campaign = "m"});
-  scenario.start(true);
-  EXPECT_TRUE(scenario.run_until([&] { return scenario.has_stopped(); }, minutes(1)));
-  EXPECT_EQ(scenario.totals().delivered, 3u);
-  EXPECT_EQ(scenario.totals().held, 0u);
-}
-
-TEST(ExchangeEtrn, what_is_held_while_it_waits_for_another_attempt_is_held) {
-  using Action = engine::queue::Rule::Action;
-  Scenario scenario("[report]\nin_doubt = \"hold\"\n");
-  MailServer& server = scenario.add_host("a.test", "192.0.2.1");
-  server.script = [](Phase phase, std::string_view) {
-    return Answer{.reply = phase == Phase::rcpt ? "451 4.3.0 later" : ""};
-  };
-  scenario.hand_off({.id = "m", .recipients = {"r@a.test", "s@a.test"}});
-  scenario.start(true);
-  EXPECT_TRUE(scenario.run_until([&] { return scenario.totals().deferred == 2; }, minutes(1)));
-  scenario.say({.action = Action::hold, .campaign = "m"});
-  EXPECT_TRUE(scenario.run_until([&] { return scenario.has_stopped(); }, seconds(1)));
-  EXPECT_EQ(scenario.totals().held, 2u);
-}
-
-TEST(ExchangeEtrn, rules_go_a_day_after_they_were_said_when_they_have_no_effect) {
-  using Action = engine::queue::Rule::Action;
-  Scenario scenario("[destination.\"*\".expire]\nnormal = \"10d\"\n");
-  MailServer& server = scenario.add_host("a.test", "192.0.2.1");
-  scenario.start();
-  scenario.say({.action = Action::hold, .destination = "a.test"});
-  scenario.run_for(seconds(1));
-  scenario.hand_off({.id = "m", .recipients = {"r@a.test"}});
-  scenario.run_for(hours(72));
-  EXPECT_EQ(scenario.files("rules").size(), 1u) << "it is for mail that comes later, too";
-  scenario.say({.action = Action::release, .destination = "a.test"});
-  scenario.run_for(hours(23));
-  EXPECT_EQ(server.deliveries().size(), 1u);
-  EXPECT_EQ(scenario.files("rules").size(), 1u) << "the hold was taken back";
-  scenario.run_for(hours(4));
-  EXPECT_TRUE(scenario.files("rules").empty());
-  scenario.lose_power();
-  scenario.start();
-  scenario.hand_off({.id = "n", .recipients = {"s@a.test"}});
-  scenario.run_for(minutes(1));
-  EXPECT_EQ(server.deliveries().size(), 2u) << "nothing holds it";
-}
-
-TEST(ExchangeEtrn, a_hold_that_was_taken_back_does_not_come_back_whatever_crashes_while_rules_go) {
-  using Action = engine::queue::Rule::Action;
-  for (uint64_t crash = 0; crash < 40 && !testing::Test::HasFailure(); ++crash) {
-    SCOPED_TRACE(crash);
-    Scenario scenario;
-    MailServer& server = scenario.add_host("a.test", "192.0.2.1");
-    scenario.start();
-    scenario.say({.action = Action::hold, .destination = "a.test"});
-    scenario.say({.action = Action::release, .destination = "a.test"});
-    scenario.run_for(seconds(1));
-    scenario.kill();
-    scenario.run_for(hours(25));
-    for (int run = 0; run < 2; ++run) {
-      scenario.start();
-      scenario.run_for(milliseconds(crash / 2));
-      if (crash % 2 == 0)
-        scenario.kill();
-      else
-        scenario.lose_power();
-    }
-    scenario.start();
-    scenario.hand_off({.id = "m", .recipients = {"r@a.test"}});
-    scenario.run_for(hours(2));
-    EXPECT_EQ(server.deliveries().size(), 1u);
-    EXPECT_TRUE(scenario.files("rules").empty());
-  }
-}

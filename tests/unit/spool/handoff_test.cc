@@ -104,6 +104,17 @@ TEST_F(HandoffTest, refused_anywhere_it_says_so_leaves_no_temporary_file_and_may
   }
 }
 
+TEST_F(HandoffTest, is_not_handed_over_again_when_it_finished_before_its_name_was_synced) {
+  const auto octets = campaign_octets("gone", 3);
+  fail_once(io::OpKind::sync_directory, -EIO);
+  ASSERT_FALSE(hand_over("gone", octets));
+  std::filesystem::remove(spool() + "/campaigns/gone");
+  ASSERT_TRUE(hand_over("gone", octets));
+  EXPECT_EQ(names("campaigns"), std::vector<std::string>{});
+  ASSERT_TRUE(hand_over("next", campaign_octets("next", 1)));
+  EXPECT_EQ(names("campaigns"), std::vector<std::string>{"next"});
+}
+
 TEST_F(HandoffTest, begins_anew_when_a_sweep_was_quicker) {
   fail_once(io::OpKind::lock, -EWOULDBLOCK);
   ASSERT_TRUE(hand_over("locked", campaign_octets("locked", 1)));
