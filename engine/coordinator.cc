@@ -9,6 +9,10 @@
 
 namespace sluice::engine {
 
+namespace {
+constexpr io::Duration rules_interval = std::chrono::hours(1);  // between looks for spent ones
+}
+
 Coordinator::Coordinator(Shard& shard, Mesh& mesh, spool::Spool& spool, const Config& config,
                          bool until_empty, Observer& observer)
     : shard_(shard),
@@ -18,9 +22,11 @@ Coordinator::Coordinator(Shard& shard, Mesh& mesh, spool::Spool& spool, const Co
       until_empty_(until_empty),
       observer_(observer),
       watch_(shard.loop(), spool.folder(), *this),
+      rule_remover_(shard.loop().proactor(), spool.folder()),
       sessions_(mesh.shards(), 0),
       queue_news_(mesh.shards()) {
   grace_.bind<&Coordinator::grace_over>(this);
+  rules_timer_.bind<&Coordinator::remove_rules>(this);
   shard_.set_coordinator(*this);
 }
 
@@ -222,6 +228,22 @@ void Coordinator::rule_arrived(queue::Rule&& rule) {
   }
 }
 
+void Coordinator::note_finished(const std::string& id) {
+  if (std::ranges::find(rules_, id, &queue::Rule::campaign) != rules_.end()) finished_.insert(id);
+}
+
+/// While a campaign cannot be read nobody knows whom rules speak of.
+void Coordinator::remove_rules() {
+  shard_.loop().timers().arm(rules_timer_, shard_.loop().now() + rules_interval);
+  if (refused_ > 0 || !spool_.is_settled() || rule_remover_.is_in_flight()) return;
+  std::vector<const spool::Campaign*> live;
+  for (const auto& [mailing, of] : live_) live.push_back(mailing->campaign.get());
+  rule_remover_.start(queue::spent_rules(rules_, live, finished_, shard_.loop().wall()),
+                      [this](const std::string& name) {
+                        std::erase_if(rules_, [&](const auto& r) { return r.name == name; });
+                      });
+}
+
 void Coordinator::tally(const Tally& tally) {
   sessions_[tally.shard] = tally.sessions;
   totals_.sessions = 0;
@@ -252,6 +274,7 @@ void Coordinator::finish(Live& live) {
   spool_.finish(mailing->campaign, live.summary, [this, mailing] {
     const auto done = live_.extract(mailing);
     const spool::CampaignInfo& info = mailing->campaign->info();
+    note_finished(info.id);
     broadcast([&] { return Finished{info.uid}; });
     observer_.campaign_finished(info, done.mapped().summary);
     shard_.loop().request_turn();
@@ -260,6 +283,7 @@ void Coordinator::finish(Live& live) {
 
 void Coordinator::turn_ended() {
   if (!spool_.is_settled() || stopping_) return;
+  if (!std::exchange(has_settled_, true)) remove_rules();
   if (until_empty_ && (live_.empty() || is_all_held())) stop();
 }
 
@@ -280,6 +304,8 @@ void Coordinator::stop() {
   if (std::exchange(stopping_, true)) return;
   spool_.stop();
   watch_.stop();
+  rule_remover_.stop();
+  shard_.loop().timers().cancel(rules_timer_);
   broadcast([] { return Stop{}; });
   shard_.loop().timers().arm(grace_, shard_.loop().now() + stop_grace);
   shard_.loop().request_turn();

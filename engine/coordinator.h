@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -16,6 +17,7 @@
 #include "engine/queue/rule_watch.h"
 #include "engine/shard.h"
 #include "io/timer_wheel.h"
+#include "spool/rule_remover.h"
 #include "spool/spool.h"
 
 namespace sluice::engine {
@@ -78,9 +80,9 @@ class Coordinator final : spool::Spool::Listener, queue::RuleWatch::Listener {
   void tally(const Tally& tally);
   void shard_stopped();
   void storage_news(const StorageNews& news);
+  void queue_news(const QueueNews& news);
   void turn_ended();
 
-  void queue_news(const QueueNews& news);
   static constexpr io::Duration stop_grace = std::chrono::seconds(10);
 
  private:
@@ -91,9 +93,12 @@ class Coordinator final : spool::Spool::Listener, queue::RuleWatch::Listener {
   };
   void campaign_arrived(std::shared_ptr<const spool::Campaign> campaign) override;
   void campaign_unreadable(const std::string& path, const spool::Error& error) override;
+  void summary_found(const spool::CampaignInfo& info) override { note_finished(info.id); }
   void rule_arrived(queue::Rule&& rule) override;
   void rule_unreadable(const std::string& message) override;
   void refuse(std::string message);
+  void note_finished(const std::string& id);
+  void remove_rules();
   void spread(const MailingPtr& mailing);
   struct Span {
     Range range;
@@ -104,19 +109,22 @@ class Coordinator final : spool::Spool::Listener, queue::RuleWatch::Listener {
   const Route& route(const Mailing& mailing, std::string_view domain);
   const DestinationPolicy& policy(const Mailing& mailing, std::string_view domain);
   void finish(Live& live);
+  bool is_all_held() const;
   void broadcast(auto&& make);
   void grace_over();
 
   Shard& shard_;
   Mesh& mesh_;
-  bool is_all_held() const;
   spool::Spool& spool_;
   const Config& config_;
   const bool until_empty_;
   Observer& observer_;
   std::unordered_map<const Mailing*, Live> live_;
   queue::RuleWatch watch_;
-  std::vector<queue::Rule> rules_;          // in the order in which they count
+  std::vector<queue::Rule> rules_;  // in the order in which they count
+  std::set<std::string> finished_;  // ids that rules speak of
+  spool::RuleRemover rule_remover_;
+  io::Timer rules_timer_;
   std::deque<DestinationPolicy> policies_;  // each that is in use, once
   /// By policy and domain, which is "" where next hops are configured.
   std::map<std::pair<const DestinationPolicy*, std::string>, std::unique_ptr<Route>, std::less<>>
@@ -129,7 +137,7 @@ class Coordinator final : spool::Spool::Listener, queue::RuleWatch::Listener {
   io::Timer grace_;
   uint32_t refused_ = 0;
   unsigned stopped_ = 0;
-  bool stopping_ = false;
+  bool stopping_ = false, has_settled_ = false;
 };
 
 }  // namespace sluice::engine

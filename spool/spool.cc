@@ -234,6 +234,8 @@ void FolderSpool::opened(const std::string& name, std::expected<OpenedCampaign, 
     listener_->campaign_unreadable(campaigns_ + "/" + name, result.error());
   else if (result->campaign)
     listener_->campaign_arrived(std::move(result->campaign));
+  else
+    listener_->summary_found(result->info);
 }
 
 void FolderSpool::finish(std::shared_ptr<const Campaign> campaign, const CampaignSummary& summary,
@@ -244,9 +246,9 @@ void FolderSpool::finish(std::shared_ptr<const Campaign> campaign, const Campaig
   auto ended = [this, key, self, told = std::move(done)] {
     const auto call = std::move(told);
     campaign_bytes_ -= key->bytes();
+    if (!key->info().is_repeatable) seen_.erase(campaign_file_name(key->info().id));
     campaigns_open_.erase(key);
     finishing_.erase(*self);
-    if (!key->info().is_repeatable) seen_.erase(campaign_file_name(key->info().id));
     call();
   };
   *self =

@@ -28,6 +28,8 @@ class Spool {
     virtual void campaign_arrived(std::shared_ptr<const Campaign> campaign) = 0;
     /// A file of campaigns/ cannot be opened; it is left alone.
     virtual void campaign_unreadable(const std::string& path, const Error& error) = 0;
+    /// The summary of one that an earlier run finished.
+    virtual void summary_found(const CampaignInfo& info) = 0;
 
    protected:
     ~Listener() = default;
@@ -51,9 +53,9 @@ class Spool {
   virtual bool is_settled() const = 0;
 
   /// Replaces the campaign's file by its summary, durably: the id stays known, the space is free.
+  /// Where the id need not stay known nothing is left.
   /// All fates must be durable. `done` comes from a later turn; on an error (disk full) it is tried
   /// again every second, and `done` is not called before it succeeded.
-  /// Where the id need not stay known nothing is left.
   virtual void finish(std::shared_ptr<const Campaign> campaign, const CampaignSummary& summary,
                       std::function<void()> done) = 0;
 

@@ -211,17 +211,16 @@ bool Rule::has_same_selector(const Rule& other) const {
 
 std::vector<Range> ranges_of(const Rule& rule, const spool::Campaign& campaign) {
   if (!rule.campaign.empty() && rule.campaign != campaign.info().id) return {};
-  const bool is_of_its_time =
-      rule.action == Rule::Action::release || rule.action == Rule::Action::cancel;
-  if (is_of_its_time && campaign.info().accepted_at > rule.at) return {};
+  if (rule.action != Rule::Action::hold && campaign.info().accepted_at > rule.at) return {};
   std::vector<Range> out = ranges_of_destination(rule.destination, campaign);
   if (rule.recipients.empty()) return out;
   return common(out, ranges_given(rule.recipients, campaign));
-  bool Standing::is_released(uint32_t number, io::WallTime since) const {
-    return std::ranges::any_of(releases, [&](const Release& release) {
-      return release.at >= since && contains(release.ranges, number);
-    });
-  }
+}
+
+bool Standing::is_released(uint32_t number, io::WallTime since) const {
+  return std::ranges::any_of(releases, [&](const Release& release) {
+    return release.at >= since && contains(release.ranges, number);
+  });
 }
 
 Standing standing(const std::vector<Rule>& rules, const spool::Campaign& campaign,
@@ -246,6 +245,46 @@ Standing standing(const std::vector<Rule>& rules, const spool::Campaign& campaig
   out.held = without(out.held, out.cancelled);
   out.retried = without(out.retried, out.cancelled);
   return out;
+}
+
+namespace {
+
+/// One that nobody took back is for mail that comes later as well, unless it can only be of
+/// campaigns that are known.
+bool is_spent_hold(const Rule& hold, std::span<const spool::Campaign* const> live,
+                   const std::set<std::string>& finished) {
+  const auto is_of = [&](const spool::Campaign* campaign) {
+    const spool::CampaignInfo& info = campaign->info();
+    return hold.recipients.empty()
+               ? info.id == hold.campaign
+               : std::ranges::find(hold.recipients, info.uid, &Rule::Stretch::uid) !=
+                     hold.recipients.end();
+  };
+  const bool is_known = !hold.recipients.empty() || finished.contains(hold.campaign);
+  return is_known && std::ranges::none_of(live, is_of);
+}
+
+}  // namespace
+
+std::vector<std::string> spent_rules(const std::vector<Rule>& rules,
+                                     std::span<const spool::Campaign* const> live,
+                                     const std::set<std::string>& finished, io::WallTime now) {
+  std::vector<std::string> spent;
+  for (auto at = rules.begin(); at != rules.end(); ++at) {
+    const Rule& rule = *at;
+    if (now - rule.at < rule_age_min) continue;
+    bool is_spent;
+    if (rule.action == Rule::Action::hold)
+      is_spent = is_spent_hold(rule, live, finished) ||
+                 std::any_of(at, rules.end(), [&](const Rule& r) { return takes_back(r, rule); });
+    else  // what it takes back goes before it, or would hold again
+      is_spent =
+          std::none_of(rules.begin(), at, [&](const Rule& r) { return takes_back(rule, r); }) &&
+          std::ranges::all_of(
+              live, [&](const spool::Campaign* c) { return ranges_of(rule, *c).empty(); });
+    if (is_spent) spent.push_back(rule.name);
+  }
+  return spent;
 }
 
 }  // namespace sluice::engine::queue

@@ -2,6 +2,8 @@
 
 #include <cstdint>
 #include <expected>
+#include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -50,24 +52,34 @@ struct Rule {
 std::string_view name(Rule::Action action);
 
 /// The recipients of `campaign` that the rule speaks of, ascending; O(groups + recipients given).
-/// Release and cancel leave a campaign alone that was accepted later.
+/// All but a hold leave a campaign alone that was accepted later.
 std::vector<Range> ranges_of(const Rule& rule, const spool::Campaign& campaign);
 
 /// Which recipients of a campaign are held, and which cancelled, as the configuration and all rules
 /// have it.
 struct Standing {
+  struct Release {
+    io::WallTime at;
+    std::vector<Range> ranges;
+  };
   std::vector<Range> held, cancelled, retried;
-};
-struct Release {
-  io::WallTime at;
-  std::vector<Range> ranges;
+  std::vector<Release> releases;
+
+  /// One of whom it was not known at `since` whether it arrived: has somebody decided that it goes
+  /// again?
+  bool is_released(uint32_t number, io::WallTime since) const;
 };
 Standing standing(const std::vector<Rule>& rules, const spool::Campaign& campaign,
-                  std::vector<Release> releases;
-
-                  /// One of whom it was not known at `since` whether it arrived: has somebody
-                  /// decided that it goes again?
-                  bool is_released(uint32_t number, io::WallTime since) const;
                   const Config& config);
+
+/// No rule goes before it is so old: a hand-off may have begun before it was said.
+inline constexpr io::Duration rule_age_min = std::chrono::hours(24);
+
+/// The names of those of `rules` (all that there are, in their order) that can have no effect any
+/// more, and may go together (spool/FORMAT.md section 6). `live`: all campaigns that are not
+/// finished; `finished`: ids, at least of those that are and that rules name.
+std::vector<std::string> spent_rules(const std::vector<Rule>& rules,
+                                     std::span<const spool::Campaign* const> live,
+                                     const std::set<std::string>& finished, io::WallTime now);
 
 }  // namespace sluice::engine::queue

@@ -649,5 +649,56 @@ TEST(ExchangeEtrn, what_is_held_while_it_waits_for_another_attempt_is_held) {
   EXPECT_EQ(scenario.totals().held, 2u);
 }
 
+TEST(ExchangeEtrn, rules_go_a_day_after_they_were_said_when_they_have_no_effect) {
+  using Action = engine::queue::Rule::Action;
+  Scenario scenario("[destination.\"*\".expire]\nnormal = \"10d\"\n");
+  MailServer& server = scenario.add_host("a.test", "192.0.2.1");
+  scenario.start();
+  scenario.say({.action = Action::hold, .destination = "a.test"});
+  scenario.run_for(seconds(1));
+  scenario.hand_off({.id = "m", .recipients = {"r@a.test"}});
+  scenario.run_for(hours(72));
+  EXPECT_EQ(scenario.files("rules").size(), 1u) << "it is for mail that comes later, too";
+  scenario.say({.action = Action::release, .destination = "a.test"});
+  scenario.run_for(hours(23));
+  EXPECT_EQ(server.deliveries().size(), 1u);
+  EXPECT_EQ(scenario.files("rules").size(), 1u) << "the hold was taken back";
+  scenario.run_for(hours(4));
+  EXPECT_TRUE(scenario.files("rules").empty());
+  scenario.lose_power();
+  scenario.start();
+  scenario.hand_off({.id = "n", .recipients = {"s@a.test"}});
+  scenario.run_for(minutes(1));
+  EXPECT_EQ(server.deliveries().size(), 2u) << "nothing holds it";
+}
+
+TEST(ExchangeEtrn, a_hold_that_was_taken_back_does_not_come_back_whatever_crashes_while_rules_go) {
+  using Action = engine::queue::Rule::Action;
+  for (uint64_t crash = 0; crash < 40 && !testing::Test::HasFailure(); ++crash) {
+    SCOPED_TRACE(crash);
+    Scenario scenario;
+    MailServer& server = scenario.add_host("a.test", "192.0.2.1");
+    scenario.start();
+    scenario.say({.action = Action::hold, .destination = "a.test"});
+    scenario.say({.action = Action::release, .destination = "a.test"});
+    scenario.run_for(seconds(1));
+    scenario.kill();
+    scenario.run_for(hours(25));
+    for (int run = 0; run < 2; ++run) {
+      scenario.start();
+      scenario.run_for(milliseconds(crash / 2));
+      if (crash % 2 == 0)
+        scenario.kill();
+      else
+        scenario.lose_power();
+    }
+    scenario.start();
+    scenario.hand_off({.id = "m", .recipients = {"r@a.test"}});
+    scenario.run_for(hours(2));
+    EXPECT_EQ(server.deliveries().size(), 1u);
+    EXPECT_TRUE(scenario.files("rules").empty());
+  }
+}
+
 }  // namespace
 }  // namespace sluice::sim

@@ -110,6 +110,48 @@ TEST_F(RangeAlgebra, holds_up_to_the_greatest_number) {
   EXPECT_EQ(count_of(all), UINT32_MAX);
 }
 
+/// Names of spent rules of `rules`, long after they were said.
+std::vector<std::string> spent(const std::vector<Rule>& rules,
+                               const std::vector<const spool::Campaign*>& live,
+                               const std::set<std::string>& finished = {}) {
+  return spent_rules(rules, live, finished, at(1'000'000));
+}
+using Names = std::vector<std::string>;
+
+TEST(SpentRules, are_those_whose_recipients_have_ended_but_holds_are_for_later_mail_too) {
+  for (const auto action : {Rule::Action::release, Rule::Action::retry, Rule::Action::cancel}) {
+    const Rule rule{.name = "1", .action = action, .at = at(200), .destination = "b.example"};
+    EXPECT_EQ(spent({rule}, {}), Names{"1"});
+    EXPECT_EQ(spent({rule}, {&may}), Names{});
+    const Newsletter later("later", 8, at(201), {"b.example"});
+    const Newsletter other("other", 9, at(100), {"c.example"});
+    EXPECT_EQ(spent({rule}, {&later, &other}), Names{"1"});
+    EXPECT_EQ(spent_rules({rule}, {}, {}, at(200) + rule_age_min - io::Duration(1)), Names{});
+    EXPECT_EQ(spent_rules({rule}, {}, {}, at(200) + rule_age_min), Names{"1"});
+  }
+  EXPECT_EQ(spent({{.name = "1", .at = at(200), .destination = "b.example"}}, {}), Names{});
+  EXPECT_EQ(spent({{.name = "1", .at = at(200)}}, {}), Names{});
+}
+
+TEST(SpentRules, have_holds_of_campaigns_that_are_over) {
+  const Rule by_id{.name = "1", .at = at(200), .campaign = "may"};
+  EXPECT_EQ(spent({by_id}, {&may}), Names{});
+  EXPECT_EQ(spent({by_id}, {}), Names{}) << "it may be handed off yet";
+  EXPECT_EQ(spent({by_id}, {}, {"may"}), Names{"1"});
+  const Rule by_number{.name = "1", .at = at(200), .recipients = {{7, 3, 5}}};
+  EXPECT_EQ(spent({by_number}, {&may}), Names{});
+  EXPECT_EQ(spent({by_number}, {}), Names{"1"});
+}
+
+TEST(SpentRules, let_a_hold_go_before_the_release_that_took_it_back) {
+  const Rule hold{.name = "1", .at = at(200), .destination = "b.example"};
+  const Rule release{
+      .name = "2", .action = Rule::Action::release, .at = at(201), .destination = "b.example"};
+  EXPECT_EQ(spent({hold, release}, {}), Names{"1"});
+  EXPECT_EQ(spent({release}, {}), Names{"2"});
+  EXPECT_EQ(spent({release, hold}, {}), Names{"2"}) << "said later, the hold is in force";
+}
+
 TEST(Rule, is_written_and_read_alike) {
   const Rule rule{.name = "n",
                   .action = Rule::Action::cancel,
@@ -169,10 +211,10 @@ TEST(Rule, speaks_of_all_that_fits_every_selector_it_has) {
   EXPECT_TRUE(ranges_of(rule, may).empty());
 }
 
-TEST(Rule, of_release_or_cancel_leaves_mail_alone_that_came_later) {
+TEST(Rule, leaves_mail_alone_that_came_later_unless_it_is_a_hold) {
   for (const auto action :
        {Rule::Action::hold, Rule::Action::release, Rule::Action::retry, Rule::Action::cancel}) {
-    const bool is_of_its_time = action == Rule::Action::release || action == Rule::Action::cancel;
+    const bool is_of_its_time = action != Rule::Action::hold;
     EXPECT_EQ(ranges_of({.action = action, .at = at(99)}, may).empty(), is_of_its_time);
     EXPECT_FALSE(ranges_of({.action = action, .at = at(100)}, may).empty());
   }

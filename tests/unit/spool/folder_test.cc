@@ -17,6 +17,7 @@ struct Arrivals : Spool::Listener {
   void campaign_arrived(std::shared_ptr<const Campaign> campaign) override {
     campaigns.push_back(std::move(campaign));
   }
+  void summary_found(const CampaignInfo&) override {}
   void campaign_unreadable(const std::string& path, const Error& error) override {
     unreadable.emplace_back(path, error.code);
   }
