@@ -230,6 +230,7 @@ std::map<std::string, size_t> deliveries_after(Scenario& scenario, MailServer& s
   }
   scenario.hand_off({.id = "n", .recipients = {"r1@a.test", "r2@a.test"}});
   scenario.run_for(hours(24));
+  server.script = nullptr;
   return times_delivered(server);
 }
 
