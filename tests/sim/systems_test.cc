@@ -24,6 +24,7 @@ namespace sluice::sim {
 namespace {
 
 using std::chrono::hours;
+using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
@@ -674,7 +675,7 @@ TEST(ExchangeEtrn, rules_go_a_day_after_they_were_said_when_they_have_no_effect)
 
 TEST(ExchangeEtrn, a_hold_that_was_taken_back_does_not_come_back_whatever_crashes_while_rules_go) {
   using Action = engine::queue::Rule::Action;
-  for (uint64_t crash = 0; crash < 40 && !testing::Test::HasFailure(); ++crash) {
+  for (uint64_t crash = 0; crash < 200 && !testing::Test::HasFailure(); ++crash) {
     SCOPED_TRACE(crash);
     Scenario scenario;
     MailServer& server = scenario.add_host("a.test", "192.0.2.1");
@@ -686,7 +687,7 @@ TEST(ExchangeEtrn, a_hold_that_was_taken_back_does_not_come_back_whatever_crashe
     scenario.run_for(hours(25));
     for (int run = 0; run < 2; ++run) {
       scenario.start();
-      scenario.run_for(milliseconds(crash / 2));
+      scenario.run_for(microseconds(crash / 2 * 50));
       if (crash % 2 == 0)
         scenario.kill();
       else
