@@ -369,7 +369,8 @@ TEST(ExchangeX400, counts_on_for_500_recipients_whenever_it_is_killed) {
 }
 
 TEST(ExchangeX400, counts_on_for_500_recipients_that_were_tried_before) {
-  expect_144_connections_whenever_it_is_killed(1, [](Connector& connector) {
+  // It took them on several sessions, so two go at once when they are due again.
+  expect_144_connections_whenever_it_is_killed(2, [](Connector& connector) {
     connector.open();
     EXPECT_TRUE(connector.run_until([&] { return connector.totals().deferrals == 500; }, hours(1)));
   });
