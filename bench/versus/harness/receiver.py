@@ -1,0 +1,46 @@
+"""The next hop of all: `sluice sink`, or Postfix's smtp-sink for the control run."""
+import json
+import os
+import select
+import subprocess
+import tempfile
+import time
+
+from harness import feeder, mail
+
+
+class Receiver:
+    """Listens when made. `smtp_sink`: that command instead of `sluice sink`. `count`: it ends after so many messages, and that is the moment measured."""
+
+    def __init__(self, sluice, count=None, delay=None, smtp_sink=None):
+        self._out = tempfile.TemporaryFile("w+")
+        self._counts = smtp_sink is None
+        if smtp_sink:
+            command = [*smtp_sink, "-u", "nobody", "-M", count, f"0.0.0.0:{mail.NEXT_HOP_PORT}", 1000]
+        else:
+            command = [sluice, "sink", "--listen", f"0.0.0.0:{mail.NEXT_HOP_PORT}", "--quiet", "--json"]
+            command += ["--count", count] if count else []
+            command += ["--delay", f"final_dot={delay}"] if delay else []
+        self.command = " ".join(map(str, command))
+        self._process = subprocess.Popen(list(map(str, command)), stdout=self._out)
+        feeder.await_server(("127.0.0.1", mail.NEXT_HOP_PORT))
+
+    def wait(self, patience_s):
+        """Monotonic time when the last message was there, or None."""
+        descriptor = os.pidfd_open(self._process.pid)
+        try:
+            ended, _, _ = select.select([descriptor], [], [], patience_s)
+            return time.monotonic() if ended else None
+        finally:
+            os.close(descriptor)
+
+    def stop(self):
+        """What it counted, or {} of a receiver that does not count."""
+        if self._process.poll() is None:
+            self._process.terminate()
+            self._process.wait(20)
+        if not self._counts:
+            return {}
+        self._out.seek(0)
+        return json.load(self._out)
+
