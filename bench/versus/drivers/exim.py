@@ -21,6 +21,7 @@ never_users =
 trusted_users = root
 tls_advertise_hosts =
 keep_environment =
+smtp_accept_queue_per_connection = 0
 {queue_only}
 begin acl
 begin routers
@@ -43,12 +44,15 @@ begin retry
 """
 
 
+BATCHES = 8
+
+
 class Exim(Driver):
     name = "exim"
     title = "Exim"
     durability = "data, header and journal file of every message synced"
-    tuning = "its specification: split_spool_directory, several queue runners at once (queue_run_max), messages for one host over one connection " \
-             "(two-stage runs, -qq), batched SMTP (-bS) as intake, no ident and no name look-ups"
+    tuning = "its specification: split_spool_directory, as many queue runners at once as sessions (queue_run_max), batched SMTP (-bS) as intake, " \
+             "smtp_accept_queue_per_connection 0, no ident and no name look-ups"
     sessions_most = 200
     sessions_why = "a session is a process of its own that a queue runner forks, message after message; 1,000 runners do nothing but scan the queue"
 
@@ -76,12 +80,15 @@ class Exim(Driver):
             runners=self.route.sessions, route_data=route_data, port=self.route.port, queue_only="queue_only" if queue_only else ""))
 
     def accept(self, mails):
-        self._batches(mails, 8)
+        self._batches(mails, BATCHES)
 
-    def _batches(self, mails, batches):
+    def _batches(self, mails, batches, *options):
         """Batched SMTP from several processes, each with its share."""
+        command = ["exim4", "-bS", *options]
+        self.group.commands += [" ".join(command)] * batches  # started by processes whose memory goes with them
+
         def share(index):
-            exim = self.group.start(["exim4", "-bS"], self.root, stdin=subprocess.PIPE)
+            exim = self.group.start(command, self.root, stdin=subprocess.PIPE)
             for i in range(index, mails.count, batches):
                 exim.stdin.write(b"MAIL FROM:<%b>\nRCPT TO:<%b>\nDATA\n%b.\n" % (
                     mail.SENDER.encode(), mails.recipient(i).encode(), mails.wire(i).replace(b"\r\n", b"\n")))
@@ -100,4 +107,5 @@ class Exim(Driver):
         self._configure(queue_only=False)
 
     def newsletter(self, mails):
-        self._batches(mails, 8)
+        """Each batch delivers a mail before it takes the next: faster here than queueing beside runners (`-q1s`), by half."""
+        self._batches(mails, self.route.sessions, "-odi")

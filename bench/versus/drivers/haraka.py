@@ -11,6 +11,7 @@ const fs = require('fs')
 const hosts = JSON.parse(fs.readFileSync('/srv/haraka/hosts.json'))
 exports.register = function () {
     this.register_hook('connect_init', 'relay')
+    this.register_hook('lookup_rdns', 'reverse')
     this.register_hook('rcpt', 'relay')
     this.register_hook('get_mx', 'route')
 }
@@ -18,6 +19,7 @@ exports.relay = function (next, connection) {
     connection.relaying = true
     next(OK)
 }
+exports.reverse = (next) => next(OK, 'localhost')
 exports.route = function (next, hmail, domain) {
     next(OK, { priority: 0, exchange: hosts[domain] || hosts['*'], port: PORT })
 }
@@ -52,7 +54,9 @@ class Haraka(Driver):
     def prepare(self, route):
         shutil.rmtree(self.home, ignore_errors=True)
         config = self.home / "config"
+        shutil.copytree(self.root / "srv/npm/node_modules/Haraka/config", config)
         cores = os.cpu_count()
+        mail.write(self.root / "etc/resolv.conf", "nameserver 127.0.0.1\n")
         mail.write(self.home / "hosts.json", str({"*": route.host} | route.hosts).replace("'", '"'))
         mail.write(self.home / "plugins/route.js", ROUTE_PLUGIN.replace("PORT", str(route.port)))
         mail.write(self.home / "package.json", "{}")
@@ -77,11 +81,10 @@ class Haraka(Driver):
         self.restart()
         feeder.await_server(INTAKE)
         feeder.feed(INTAKE, mail.SENDER, mails, 10)
-        self.group.kill()
-        self._outbound(held=False)
 
     def release(self):
-        self.restart()
+        """A running Haraka watches the file."""
+        self._outbound(held=False)
 
     def ready_newsletter(self, mails):
         self.restart()

@@ -22,6 +22,9 @@ mta limit conn-delay-connector 0
 mta limit conn-delay-relay 0
 mta limit conn-delay-domain 0
 mta limit session-transaction-delay 0
+mta limit task-hiwat 50000
+mta limit task-lowat 25000
+mta limit task-release 25000
 listen on 127.0.0.1 port 2500
 action "out" relay {where}
 match from any for any action "out"
@@ -65,7 +68,8 @@ class OpenSmtpd(Driver):
         feeder.await_server(INTAKE)
 
     def _control(self, *words):
-        return self.group.run(["smtpctl", *words], self.root, check=False)
+        """Set-group-id, which a traced program is not."""
+        return self.group.run(["smtpctl", *words], self.root, check=False, traced=False)
 
     def accept(self, mails):
         self.restart()

@@ -3,6 +3,7 @@
 The cell has a network of its own that holds loopback and nothing else, so no MTA can reach anybody; mounts of its own, so none is left behind; and
 process ids of its own, so whatever an MTA started ends with the run, however that ends.
 """
+import ctypes
 import os
 import pathlib
 import signal
@@ -12,6 +13,7 @@ import threading
 import time
 
 MARK = "SLUICE_VERSUS_GROUP"
+PR_SET_PDEATHSIG = 1
 
 
 def unified_hierarchy():
@@ -24,25 +26,39 @@ def unified_hierarchy():
 
 
 def enter(arguments):
-    """Runs this program again, inside a cell; its exit code."""
-    group = unified_hierarchy() / f"sluice-versus-{os.getpid()}"
+    """Runs this program again, inside a cell; its exit code. The cell ends when this process does, whatever ends it."""
+    hierarchy = unified_hierarchy()
+    for left in hierarchy.glob("sluice-versus-*"):
+        remove_empty(left)  # of a run that was killed
+    group = hierarchy / f"sluice-versus-{os.getpid()}"
     group.mkdir()
+    libc = ctypes.CDLL(None)
+    inner = subprocess.Popen(["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", sys.executable, *arguments],
+                             env=os.environ | {MARK: str(group)}, preexec_fn=lambda: libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL))
     try:
-        inner = subprocess.Popen(["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", sys.executable, *arguments],
-                                 env=os.environ | {MARK: str(group)})
         while True:
             try:
                 return inner.wait()
             except KeyboardInterrupt:
                 pass  # the one inside heard it too, and tidies up
     finally:
+        inner.kill()
+        inner.wait()
         (group / "cgroup.kill").write_text("1")
         for _ in range(100):
-            try:
-                group.rmdir()
+            if remove_empty(group):
                 break
-            except OSError:
-                time.sleep(0.05)
+            time.sleep(0.05)
+
+
+def remove_empty(group):
+    """Whether the group is gone, with those of the MTAs in it."""
+    try:
+        for part in [*(child for child in group.iterdir() if child.is_dir()), group]:
+            part.rmdir()
+        return True
+    except OSError:
+        return False
 
 
 def inside():
@@ -87,17 +103,17 @@ class Group:
         self.peak_bytes = 0
         self._sampling = threading.Event()
 
-    def start(self, command, root=None, **options):
+    def start(self, command, root=None, traced=True, **options):
         """Popen of the command inside the group, and inside a root if one is given. Its output goes to the log."""
         self.commands.append(" ".join(map(str, command)))
         entered = f'echo 0 >{self.path}/cgroup.procs && exec "$@"'
         into_root = ["chroot", str(root)] if root else []
         with open(self.log, "ab") as log:
             options = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log} | options
-            return subprocess.Popen(["sh", "-c", entered, "sh", *self.tracer, *into_root, *map(str, command)], **options)
+            return subprocess.Popen(["sh", "-c", entered, "sh", *(self.tracer if traced else []), *into_root, *map(str, command)], **options)
 
-    def run(self, command, root=None, check=True, **options):
-        code = self.start(command, root, **options).wait()
+    def run(self, command, root=None, check=True, traced=True, **options):
+        code = self.start(command, root, traced, **options).wait()
         if check and code:
             raise RuntimeError(f"exit code {code}: {' '.join(map(str, command))}; see {self.log}")
         return code

@@ -1,5 +1,6 @@
 """Hands mails to an MTA over SMTP: several sessions at once, one process each, pipelined where the server offers it."""
 import os
+import signal
 import socket
 import time
 
@@ -84,6 +85,7 @@ def in_processes(count, work):
         child = os.fork()
         if child == 0:
             code = 1
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
             try:
                 work(index)
                 code = 0

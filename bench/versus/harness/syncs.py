@@ -15,8 +15,8 @@ class SyncTracer:
     def __init__(self, group, folder, program):
         self.folder = pathlib.Path(folder)
         self.group = group
-        # One file for each process: -ff. strace leaves a tracee alone but for the calls named.
-        group.tracer = ["strace", "-ff", "--seccomp-bpf", "-qq", "-e", f"trace={CALLS}", "-o", str(self.folder / "trace")]
+        # A file for each process (-ff); beside the process, not as its parent (-D), which would wait for daemons too.
+        group.tracer = ["strace", "-D", "-ff", "--seccomp-bpf", "-qq", "-e", f"trace={CALLS}", "-o", str(self.folder / "trace")]
         self._instance = None
         if not (TRACING / "events").exists():
             subprocess.run(["mount", "-t", "tracefs", "tracefs", TRACING], check=False, stderr=subprocess.DEVNULL)
