@@ -16,6 +16,7 @@ class Sizes:
     domains: int = 1_000
     slow_sessions: tuple = (1_000, 10_000, 50_000)
     slow_mails: int = 3
+    slow_mails_fast: int = 10
     traced_messages: int = 500
     quiet_s: int = 8
     patience_s: int = 240
@@ -33,6 +34,7 @@ OPTIONS = {
     "domains": (int, "domains, where there are many"),
     "slow_sessions": (whole_numbers, "sessions, for slow receivers"),
     "slow_mails": (int, "mails a session, for slow receivers"),
+    "slow_mails_fast": (int, "the same for Sluice"),
     "traced_messages": (int, "mails of a traced run"),
     "quiet_s": (int, "seconds of silence that end a restart"),
     "patience_s": (int, "seconds after which a measurement is given up"),
