@@ -75,11 +75,11 @@ class Haraka(Driver):
 
     def restart(self):
         self.group.start(["node", "/srv/npm/node_modules/Haraka/bin/haraka", "-c", "/srv/haraka"], self.root)
+        feeder.await_server(INTAKE)
 
     def accept(self, mails):
         self._outbound(held=True)
         self.restart()
-        feeder.await_server(INTAKE)
         feeder.feed(INTAKE, mail.SENDER, mails, 10)
 
     def release(self):
@@ -88,7 +88,6 @@ class Haraka(Driver):
 
     def ready_newsletter(self, mails):
         self.restart()
-        feeder.await_server(INTAKE)
 
     def newsletter(self, mails):
         feeder.feed(INTAKE, mail.SENDER, mails, 10)
