@@ -1,14 +1,16 @@
+import os
 import pathlib
 import shutil
 import subprocess
 
 from drivers.driver import Driver
-from harness import mail, roots
+from harness import cell, mail, roots
 
 CONFIGURATION = """[engine]
 hostname = "mta.sender.example"
 spool = "{folder}/spool"
 log = "{folder}/log"
+shards = {shards}
 [destination."*"]
 next_hop = ["{host}:{port}"]
 sessions_max = {sessions}
@@ -20,7 +22,7 @@ class Sluice(Driver):
     name = "sluice"
     title = "Sluice"
     durability = "hand-off synced before it counts; outcomes synced, many at a time (group commit)"
-    tuning = "none but `sessions_max` and the next hop"
+    tuning = "`sessions_max`; a shard more than there are cores for 50,000 sessions, where a process may open few descriptors"
     fast = True
     sessions_most = 50_000
     sessions_why = "port numbers of one loopback address end near 64,000"
@@ -43,7 +45,9 @@ class Sluice(Driver):
         shutil.rmtree(self.folder)
         self.folder.mkdir()
         self.program.symlink_to(self.binary)
-        text = CONFIGURATION.format(folder=self.folder, host=route.host, port=route.port, sessions=route.sessions)
+        rings = cell.rings_for(route.sessions)
+        shards = rings if rings > os.cpu_count() else 0
+        text = CONFIGURATION.format(folder=self.folder, shards=shards, host=route.host, port=route.port, sessions=route.sessions)
         text += "".join(DESTINATION.format(domain=domain, address=address, port=route.port) for domain, address in route.hosts.items())
         mail.write(self.folder / "sluice.toml", text)
 

@@ -4,8 +4,10 @@ The cell has a network of its own that holds loopback and nothing else, so no MT
 process ids of its own, so whatever an MTA started ends with the run, however that ends.
 """
 import ctypes
+import math
 import os
 import pathlib
+import resource
 import signal
 import subprocess
 import sys
@@ -88,6 +90,12 @@ def loopback_bytes():
         if name.strip() == "lo":
             return int(fields.split()[0])
     raise AssertionError("a cell has loopback")
+
+
+def rings_for(sessions):
+    """Threads of `sluice` that can hold so many: the ring of each has the process's limit of descriptors for itself."""
+    _, limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(1, math.ceil(1.2 * sessions / limit))
 
 
 class Group:

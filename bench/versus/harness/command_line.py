@@ -51,10 +51,11 @@ def main():
     drivers = [driver for driver in (Sluice(binary), Postfix(), Exim(), OpenSmtpd(), Haraka()) if driver.name in arguments.mtas]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if cell.inside() is None:
-        roots.equip_host()
-        for driver in drivers:
-            driver.install()
-        return 0 if arguments.install_only else cell.enter(sys.argv)
+        with roots.alone():
+            roots.equip_host()
+            for driver in drivers:
+                driver.install()
+            return 0 if arguments.install_only else cell.enter(sys.argv)
     cell.settle_in()
     for driver in drivers:
         driver.install()

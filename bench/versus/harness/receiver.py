@@ -6,13 +6,13 @@ import subprocess
 import tempfile
 import time
 
-from harness import feeder, mail
+from harness import cell, feeder, mail, roots
 
 
 class Receiver:
-    """Listens when made. `smtp_sink`: that command instead of `sluice sink`. `count`: it ends after so many messages, and that is the moment measured."""
+    """Listens when made. `smtp_sink`: that command instead of `sluice sink`. `sessions`: how many it is to hold. `count`: it ends after so many messages, and that is the moment measured."""
 
-    def __init__(self, sluice, count=None, delay=None, smtp_sink=None):
+    def __init__(self, sluice, count=None, delay=None, smtp_sink=None, sessions=0):
         self._out = tempfile.TemporaryFile("w+")
         self._counts = smtp_sink is None
         if smtp_sink:
@@ -21,8 +21,10 @@ class Receiver:
             command = [sluice, "sink", "--listen", f"0.0.0.0:{mail.NEXT_HOP_PORT}", "--quiet", "--json"]
             command += ["--count", count] if count else []
             command += ["--delay", f"final_dot={delay}"] if delay else []
+            command += ["--threads", cell.rings_for(sessions)]
         self.command = " ".join(map(str, command))
-        self._process = subprocess.Popen(list(map(str, command)), stdout=self._out)
+        with open(roots.cache() / "receiver.log", "wb") as log:
+            self._process = subprocess.Popen(list(map(str, command)), stdout=self._out, stderr=log)
         feeder.await_server(("127.0.0.1", mail.NEXT_HOP_PORT))
 
     def wait(self, patience_s):

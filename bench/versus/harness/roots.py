@@ -1,4 +1,6 @@
 """What is measured beside Sluice, installed: each MTA in a Debian root of its own, since Debian's packages exclude one another."""
+import contextlib
+import fcntl
 import os
 import pathlib
 import shutil
@@ -13,6 +15,18 @@ NO_SERVICES = "#!/bin/sh\nexit 101\n"  # policy-rc.d: a package starts no server
 
 def cache():
     return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "sluice" / "versus"
+
+
+@contextlib.contextmanager
+def alone():
+    """Two runs would use the same roots, and spoil each other's figures."""
+    cache().mkdir(parents=True, exist_ok=True)
+    with open(cache() / "lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SystemExit("versus: another run is under way") from None
+        yield
 
 
 def installed(package):
