@@ -5,6 +5,7 @@ from drivers.driver import Driver
 from harness import feeder, mail, roots
 
 PACKAGE = "Haraka@3.1.1"  # the last series that Debian 12's Node.js (18) runs
+DEFAULT_CONCURRENCY = 100  # of all destinations together; there is no limit for one
 INTAKE = ("127.0.0.1", 2500)
 ROUTE_PLUGIN = """// Relays for loopback, and sends every domain to its next hop.
 const fs = require('fs')
@@ -65,7 +66,7 @@ class Haraka(Driver):
         mail.write(config / "me", "mta.sender.example\n")
         mail.write(config / "loglevel", "notice\n")
         mail.write(config / "tls.ini", "no_starttls_ports[]=2500\n")
-        self._concurrency = max(1, -(-route.sessions // cores))
+        self._concurrency = -(-max(DEFAULT_CONCURRENCY, route.sessions_in_all) // cores)
         self._outbound(held=False)
         (self.home / "queue").mkdir()
 

@@ -60,7 +60,7 @@ class OpenSmtpd(Driver):
                    or f"none.example smtp://{route.host}\n")
         where = "domain <hosts>" if route.hosts else f"host smtp://{route.host}:{route.port}"
         mail.write(self.root / "etc/smtpd.conf", CONFIGURATION.format(sessions=route.sessions, where=where,
-                                                                      all_sessions=route.sessions * max(1, len(route.hosts))))
+                                                                      all_sessions=max(100, route.sessions_in_all)))
 
     def restart(self):
         (self.root / "var/run/smtpd.sock").unlink(missing_ok=True)

@@ -71,7 +71,7 @@ class Postfix(Driver):
 
     def prepare(self, route):
         etc = self.root / "etc/postfix"
-        processes = max(100, route.sessions + self.feeding_sessions)
+        processes = max(100, route.sessions_in_all + self.feeding_sessions)
         main = MAIN.format(processes=processes, sessions=route.sessions)
         if route.hosts:
             mail.write(etc / "transport", "".join(f"{domain} smtp:[{address}]:{route.port}\n" for domain, address in route.hosts.items()))

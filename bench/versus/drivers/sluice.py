@@ -25,7 +25,7 @@ class Sluice(Driver):
     tuning = "`sessions_max`; a shard more than there are cores for 50,000 sessions, where a process may open few descriptors"
     fast = True
     sessions_most = 50_000
-    sessions_why = "port numbers of one loopback address end near 64,000"
+    sessions_why = "the workload ends there"
 
     def __init__(self, binary):
         self.binary = pathlib.Path(binary).resolve()
@@ -45,7 +45,7 @@ class Sluice(Driver):
         shutil.rmtree(self.folder)
         self.folder.mkdir()
         self.program.symlink_to(self.binary)
-        rings = cell.rings_for(route.sessions)
+        rings = cell.rings_for(route.sessions_in_all)
         shards = rings if rings > os.cpu_count() else 0
         text = CONFIGURATION.format(folder=self.folder, shards=shards, host=route.host, port=route.port, sessions=route.sessions)
         text += "".join(DESTINATION.format(domain=domain, address=address, port=route.port) for domain, address in route.hosts.items())

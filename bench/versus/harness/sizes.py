@@ -14,7 +14,7 @@ class Sizes:
     depths: tuple = (1_000, 10_000, 100_000)
     sessions: int = 20
     domains: int = 1_000
-    slow_sessions: tuple = (1_000, 10_000, 50_000)
+    slow_sessions: tuple = (200, 1_000, 10_000, 50_000)
     slow_mails: int = 3
     slow_mails_fast: int = 10
     traced_messages: int = 500
@@ -22,7 +22,7 @@ class Sizes:
     patience_s: int = 240
 
 
-QUICK = Sizes(rounds=1, messages=2_000, messages_fast=50_000, depths=(2_000,), domains=200, slow_sessions=(500, 5_000), traced_messages=200, quiet_s=5,
+QUICK = Sizes(rounds=1, messages=2_000, messages_fast=50_000, depths=(2_000,), domains=200, slow_sessions=(200, 1_000, 10_000), traced_messages=200, quiet_s=5,
               patience_s=60)
 
 OPTIONS = {

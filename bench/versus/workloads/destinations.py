@@ -10,5 +10,5 @@ def cases(bench, driver):
 
 
 def measure(bench, driver, count):
-    route = Route(bench.sizes.sessions, domains=bench.sizes.domains)
+    route = Route(bench.sizes.sessions, bench.sizes.domains)
     return workload.drain(bench, driver, count, route, Mails(count, domains=bench.sizes.domains)) | {"domains": bench.sizes.domains}

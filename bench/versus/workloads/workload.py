@@ -50,7 +50,7 @@ def drain(bench, driver, count, route, mails=None, delay=None, smtp_sink=None):
     mails = mails or Mails(count)
     driver.prepare(route)
     driver.accept(mails)
-    receiver = Receiver(bench.sluice, count, delay, smtp_sink, route.sessions)
+    receiver = Receiver(bench.sluice, count, delay, smtp_sink, route.sessions_in_all)
     try:
         return deliver(bench, driver, mails, receiver, driver.release)
     finally:
