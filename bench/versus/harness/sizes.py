@@ -9,9 +9,9 @@ def whole_numbers(text):
 @dataclasses.dataclass
 class Sizes:
     rounds: int = 3
-    messages: int = 10_000
+    messages: int = 5_000
     messages_fast: int = 100_000
-    depths: tuple = (1_000, 10_000, 100_000)
+    depths: tuple = (1_000, 5_000, 20_000, 100_000)
     sessions: int = 20
     domains: int = 1_000
     slow_sessions: tuple = (200, 1_000, 10_000, 50_000)
