@@ -7,6 +7,12 @@ from harness import feeder, mail, roots
 PACKAGE = "Haraka@3.1.1"  # the last series that Debian 12's Node.js (18) runs
 DEFAULT_CONCURRENCY = 100  # of all destinations together; there is no limit for one
 INTAKE = ("127.0.0.1", 2500)
+OUTBOUND = """disabled={held}
+concurrency_max={concurrency}
+enable_tls=false
+always_split=true
+local_mx_ok=true
+"""
 ROUTE_PLUGIN = """// Relays for loopback, and sends every domain to its next hop.
 const fs = require('fs')
 const hosts = JSON.parse(fs.readFileSync('/srv/haraka/hosts.json'))
@@ -33,7 +39,7 @@ class Haraka(Driver):
     durability = "no sync: accepted mail is in the page cache"
     tuning = "two worker processes (smtp.ini nodes, one a core), outbound.ini concurrency_max raised to the sessions, log level `notice`, no plugin but routing"
     sessions_most = 10_000
-    sessions_why = "a worker may open 20,000 descriptors here, and a mail takes several"
+    sessions_why = "a worker has a limit of descriptors (often 20,000), and a mail takes several"
 
     def install(self):
         self.root = roots.debian_root("haraka", "nodejs", "npm", "ca-certificates")
@@ -71,8 +77,7 @@ class Haraka(Driver):
         (self.home / "queue").mkdir()
 
     def _outbound(self, held):
-        mail.write(self.home / "config/outbound.ini",
-                   f"disabled={str(held).lower()}\nconcurrency_max={self._concurrency}\nenable_tls=false\nalways_split=true\nlocal_mx_ok=true\nmaxTempFailures=13\n")
+        mail.write(self.home / "config/outbound.ini", OUTBOUND.format(held=str(held).lower(), concurrency=self._concurrency))
 
     def restart(self):
         self.group.start(["node", "/srv/npm/node_modules/Haraka/bin/haraka", "-c", "/srv/haraka"], self.root)

@@ -37,7 +37,7 @@ class OpenSmtpd(Driver):
     durability = "no sync: accepted mail is in the page cache"
     tuning = "limits of smtpd.conf (connections, delays between them, messages in flight) raised"
     sessions_most = 10_000
-    sessions_why = "one process holds all sessions, and may open 20,000 descriptors here"
+    sessions_why = "one process holds all sessions, within its limit of descriptors (often 20,000)"
 
     def install(self):
         self.root = roots.debian_root("opensmtpd", "opensmtpd")

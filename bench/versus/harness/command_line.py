@@ -33,7 +33,8 @@ def subset(all_names):
 def parse():
     parser = argparse.ArgumentParser(prog="bench/versus/run", description="Measures Sluice beside other MTAs, on this machine, on loopback alone. As root.",
                                      epilog="SLUICE=FILE is the binary, else build/sluice. README.md says what is measured and how.")
-    parser.add_argument("--out", type=pathlib.Path, default=TREE / "build" / "versus", help="folder of table.md, results.json and the plots (default: build/versus)")
+    parser.add_argument("--out", type=pathlib.Path, default=TREE / "build" / "versus",
+                        help="folder of table.md, results.json and the plots (default: build/versus)")
     parser.add_argument("--quick", action="store_true", help="small sizes and one round: a few minutes")
     parser.add_argument("--mtas", type=subset(MTAS), default=list(MTAS), metavar="LIST", help="only these of " + ",".join(MTAS))
     parser.add_argument("--workloads", type=subset(WORKLOADS), default=list(WORKLOADS), metavar="LIST", help="only these of " + ",".join(WORKLOADS))

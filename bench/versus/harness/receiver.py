@@ -10,7 +10,9 @@ from harness import cell, feeder, mail, roots
 
 
 class Receiver:
-    """Listens when made. `smtp_sink`: that command instead of `sluice sink`. `sessions`: how many it is to hold. `count`: it ends after so many messages, and that is the moment measured."""
+    """Listens when made. `count`: it ends after so many messages, and that is the moment measured. `smtp_sink`: that command instead of
+    `sluice sink`. `sessions`: how many it is to hold.
+    """
 
     def __init__(self, sluice, count=None, delay=None, smtp_sink=None, sessions=0):
         self._out = tempfile.TemporaryFile("w+")

@@ -3,8 +3,8 @@ from harness.receiver import Receiver
 from workloads import workload
 
 TITLE = "Newsletter"
-HOW = "From a list to the receiver's last personal mail of 10 KB: Sluice merges; the others are handed a mail a recipient, ready merged, by their best intake, " \
-      "and deliver meanwhile."
+HOW = "From a list to the receiver's last personal mail of 10 KB: Sluice merges; the others are handed a mail a recipient, ready merged, " \
+      "by their best intake, and deliver meanwhile."
 
 
 def cases(bench, driver):

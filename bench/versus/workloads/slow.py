@@ -2,7 +2,8 @@ from harness.mail import Mails, Route
 from workloads import workload
 
 TITLE = "Slow receivers"
-HOW = "The receiver, of ten addresses, answers each final dot after 1 s, so S sessions are S messages/s at most. By number of sessions; {slow_mails} mails a session, {slow_mails_fast} of Sluice's."
+HOW = "The receiver, of ten addresses, answers each final dot after 1 s, so S sessions are S messages/s at most. " \
+      "By number of sessions; {slow_mails} mails a session, {slow_mails_fast} of Sluice's."
 ALONG = "sessions"
 ROUNDS_MOST = 1
 # With one address the kernel would spend its time on the search for a port that is still free.

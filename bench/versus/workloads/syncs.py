@@ -6,8 +6,8 @@ from harness.syncs import SyncTracer
 from workloads import workload
 
 TITLE = "Syncs a message"
-HOW = "A drain of {traced_messages:,} mails with all processes traced: calls of the fsync family (strace), and the same asked of io_uring (the kernel's tracer), " \
-      "while mail is taken in and while it is delivered. Slow, so it has no other figures."
+HOW = "A drain of {traced_messages:,} mails with all processes traced: calls of the fsync family (strace), and the same asked of io_uring " \
+      "(the kernel's tracer), while mail is taken in and while it is delivered. Slow, so it has no other figures."
 ROUNDS_MOST = 1
 
 

@@ -25,11 +25,12 @@ def deliver(bench, driver, mails, receiver, begin):
     start = time.monotonic()
     begin()
     end = receiver.wait(bench.sizes.patience_s)
+    seconds = (end or time.monotonic()) - start
     counted = receiver.stop()
     peak_bytes = group.forget_memory()
     cpu_s = group.settled_cpu_s() - cpu_s
-    seconds = (end or time.monotonic()) - start
-    measures = {"messages": mails.count, "message_bytes": mails.bytes, "seconds": seconds, "peak_mb": peak_bytes and peak_bytes / 1e6, "receiver": receiver.command}
+    measures = {"messages": mails.count, "message_bytes": mails.bytes, "seconds": seconds, "peak_mb": peak_bytes and peak_bytes / 1e6,
+                "receiver": receiver.command}
     arrived = mails.count
     if counted:
         arrived = counted["messages"]
