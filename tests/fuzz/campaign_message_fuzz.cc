@@ -20,7 +20,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         again->next_hop == message->next_hop);
   CHECK(again->sender == message->sender && again->message_id_domain == message->message_id_domain);
   CHECK(again->notices == message->notices && again->priority == message->priority &&
-        again->returned == message->returned && again->envelope_id == message->envelope_id);
+        again->dsn.notify == message->dsn.notify && again->dsn.returned == message->dsn.returned &&
+        again->dsn.envelope_id == message->dsn.envelope_id);
   CHECK(again->columns == message->columns && again->encode() == encoded);
   return 0;
 }
