@@ -30,7 +30,7 @@ def _canvas(title, x_label, y_label):
     figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
     axes.set_title(title, fontsize=10)
     axes.set_xlabel(x_label)
-    axes.set_ylabel(y_label)
+    axes.set_ylabel(f"{y_label} (logarithmic)")
     axes.set_yscale("log")
     axes.grid(axis="y", alpha=0.3)
     return figure, axes
