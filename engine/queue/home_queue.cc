@@ -542,12 +542,12 @@ void HomeQueue::lend(const Now& now, Outside& outside) {
   }
 }
 
-/// What is left is shared among the shards that work, down to parts of a block.
+/// What is left is shared among the shards, down to parts of a block: also among those that may not
+/// work yet, or the first of them has it all when more sessions are allowed.
 uint32_t HomeQueue::batch_items_max() const {
-  const auto able =
-      std::ranges::count_if(shards_, [](const PerShard& s) { return s.sessions > 0; });
+  const uint64_t able = std::min<uint64_t>(shards_.size(), route_.policy.sessions_max);
   if (able < 2) return UINT32_MAX;
-  const uint64_t part = (unlent_ + ready_.size()) / (2 * static_cast<uint64_t>(able));
+  const uint64_t part = (unlent_ + ready_.size()) / (2 * able);
   return static_cast<uint32_t>(std::clamp<uint64_t>(part, split_items_min, UINT32_MAX));
 }
 

@@ -379,6 +379,23 @@ double seconds_to_deliver(unsigned black_holes) {
   return in_seconds(scenario.age()) - began_s;
 }
 
+TEST(Complaints, a_slow_host_is_sent_to_on_all_sessions_it_may_have_whatever_the_shards) {
+  for (const unsigned shards : {1u, 2u, 3u}) {
+    SCOPED_TRACE(shards);
+    Scenario scenario("", shards);
+    MailServer& server = scenario.add_host("a.test", "192.0.2.1");
+    server.script = [](Phase phase, std::string_view) {
+      return Answer{.delay = phase == Phase::final_dot ? seconds(1) : seconds(0)};
+    };
+    scenario.hand_off({.id = "m", .recipients = many(200, "a.test")});
+    scenario.start();
+    // 1, 2, 4, 8 and 16 in the first five seconds, then 20 a second.
+    EXPECT_TRUE(scenario.run_until([&] { return server.deliveries().size() == 200; }, seconds(18)))
+        << server.deliveries().size();
+    EXPECT_EQ(server.sessions_most(), 20u);
+  }
+}
+
 TEST(Complaints, healthy_destinations_are_as_fast_beside_100_black_holes) {
   const double without_s = seconds_to_deliver(0), with_s = seconds_to_deliver(100);
   EXPECT_LT(with_s, 1.2 * without_s + 0.05) << without_s << " s without";
