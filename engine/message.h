@@ -124,7 +124,9 @@ struct SessionNews {
   uint32_t proven = 0;    // gave a verdict on a recipient
   uint32_t refused = 0;   // ended without one, on every host
   uint32_t open_now = 0;  // greeted and not closed
-  SetbackPtr setback;     // the last refusal
+  /// Grants since the last news of which it has nothing left: all it had, then.
+  uint32_t grants_ended = 0;
+  SetbackPtr setback;  // the last refusal
   std::vector<HostNews> hosts;
 };
 

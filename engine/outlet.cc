@@ -26,6 +26,7 @@ void Outlet::set_permit(uint32_t sessions, HostPlan&& plan) {
 
 void Outlet::grant(std::unique_ptr<Batch> batch) {
   if (wants_ > 0) --wants_;  // else it was wished for before the route was forgotten
+  ++grants_;
   loads_.push_back({std::make_unique<BlockLoad>(shard_.loop().proactor(), std::move(batch),
                                                 static_cast<BlockLoad::Listener&>(*this))});
 }
@@ -214,8 +215,9 @@ size_t Outlet::taken_at_once() const {
 }
 
 void Outlet::send_news() {
-  if (news_.opened + news_.proven + news_.refused == 0 && news_.hosts.empty() &&
-      news_.open_now == open_)
+  if (is_idle()) news_.grants_ended = std::exchange(grants_, 0);
+  if (news_.opened + news_.proven + news_.refused + news_.grants_ended == 0 &&
+      news_.hosts.empty() && news_.open_now == open_)
     return;
   news_.route = &route_, news_.shard = shard_.index(), news_.open_now = open_;
   shard_.post(route_.home, SessionNews(std::exchange(news_, {.open_now = open_})));

@@ -101,6 +101,7 @@ class Outlet final : BlockLoad::Listener {
   SessionNews news_;
   HostPlan plan_;
   uint32_t permit_ = 0, sessions_ = 0, open_ = 0, wants_ = 0;
+  uint32_t grants_ = 0;         // of which the home does not know that they have ended
   bool awaits_permit_ = false;  // a session was refused: its home says how it goes on
   bool stopping_ = false;
 };

@@ -239,6 +239,7 @@ uint32_t HomeQueue::open() const {
 void HomeQueue::session_news(const SessionNews& news, const Now& now) {
   collect_due(now);
   shards_[news.shard].open = news.open_now;
+  shards_[news.shard].grants -= news.grants_ended;
   for (const HostNews& host : news.hosts) board_.note(host, now.instant);
   if (news.opened > 0) end_row(now);
   if (news.proven > 0) fruitless_ = 0;
@@ -537,6 +538,7 @@ void HomeQueue::lend(const Now& now, Outside& outside) {
       recall_at_ = std::min(recall_at_, warned);
     rate_.spend(batch->items.size());
     --shard.hungry;
+    ++shard.grants;
     unserved = 0;
     outside.grant(turn_, std::move(batch));
   }
@@ -614,7 +616,8 @@ void HomeQueue::fold(Item& item) const {
 
 bool HomeQueue::is_idle() const {
   return waiting() == 0 && ending_ == 0 && !is_finding_ && being_told_.empty() && orders_.empty() &&
-         open() == 0;
+         open() == 0 &&
+         std::ranges::none_of(shards_, [](const PerShard& s) { return s.grants > 0; });
 }
 
 io::Instant HomeQueue::next(io::Instant now) const {

@@ -100,6 +100,7 @@ class HomeQueue {
     const void* list = nullptr;
     const void* suspects = nullptr;
     uint32_t hungry = 0, open = 0;
+    uint32_t grants = 0;  // of which something may be left: they would come back to this queue
     bool awaits_permit = false;
   };
   struct Later {

@@ -205,6 +205,31 @@ TEST(Complaints, attempts_are_counted_on_and_waits_are_kept_over_restarts) {
   }
 }
 
+/// A queue has nothing in it while a session waits for its greeting with all there is.
+TEST(Complaints, attempts_are_counted_on_when_a_greeting_takes_minutes_to_fail) {
+  Scenario scenario("[destination.\"*\".retry]\nschedule = [\"1m\"]\njitter = 0.0\n");
+  MailServer& server = scenario.add_host("a.test", "192.0.2.1");
+  const auto address = Scenario::address("192.0.2.1");
+  scenario.world.network().set_reach(address, Reach::refused);
+  scenario.hand_off({.id = "m", .recipients = {"early@a.test"}});
+  scenario.start();
+  scenario.run_for(seconds(150));
+  server.script = answering(Phase::greeting, {.action = Answer::Action::stall});
+  scenario.world.network().set_reach(address, Reach::normal);
+  scenario.hand_off({.id = "n", .recipients = {"late@a.test"}});
+  scenario.run_for(minutes(6));
+  server.script = answering(Phase::rcpt, {.reply = "451 4.3.0 later"});
+  scenario.run_for(minutes(10));
+  for (const char* recipient : {"early@a.test", "late@a.test"}) {
+    const auto lines = scenario.log(recipient);
+    ASSERT_GE(lines.size(), 2u);
+    // The log tells of a setback with one campaign's recipients.
+    EXPECT_LE(lines[0].attempt, 2u);
+    for (size_t i = 1; i < lines.size(); ++i)
+      EXPECT_EQ(lines[i].attempt, lines[i - 1].attempt + 1) << recipient;
+  }
+}
+
 // --- Accepted by the far side, the node dies, sent twice ---
 
 enum class End { kill, power, reset };

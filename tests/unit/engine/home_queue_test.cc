@@ -110,7 +110,15 @@ struct World final : HomeQueue::Outside {
   }
   void news(unsigned shard, uint32_t opened, uint32_t proven, uint32_t refused, uint32_t open_now) {
     const SetbackPtr why = refused > 0 && opened == 0 ? std::make_shared<const Setback>() : nullptr;
-    queue->session_news({&route, shard, opened, proven, refused, open_now, why, {}}, time());
+    queue->session_news({.route = &route,
+                         .shard = shard,
+                         .opened = opened,
+                         .proven = proven,
+                         .refused = refused,
+                         .open_now = open_now,
+                         .setback = why,
+                         .hosts = {}},
+                        time());
   }
   /// What the ender does with those told of: they come back as they were.
   void all_told() {
