@@ -68,7 +68,11 @@ void Disk::copy(const Disk& other, Memory memory) {
 Disk::InodePointer Disk::copy(const Inode& other, Memory memory) {
   const InodePointer inode = make_inode(other.is_directory);
   const bool is_cached = memory == Memory::page_cache;
-  inode->content = inode->durable = is_cached ? other.content : other.durable;
+  std::string content = is_cached ? other.content : other.durable;
+  if (!is_cached)
+    for (const Edit& edit : other.unsynced)  // a cut may be all that gets there
+      if (edit.is_truncate) content.resize(std::min<size_t>(content.size(), edit.offset));
+  inode->content = inode->durable = std::move(content);
   for (const auto& [name, child] : is_cached ? other.entries : other.durable_entries) {
     const InodePointer copied = copy(*child, memory);
     copied->parent = inode.get();
