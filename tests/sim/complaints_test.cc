@@ -223,10 +223,10 @@ TEST(Complaints, attempts_are_counted_on_when_a_greeting_takes_minutes_to_fail) 
   for (const char* recipient : {"early@a.test", "late@a.test"}) {
     const auto lines = scenario.log(recipient);
     ASSERT_GE(lines.size(), 2u);
-    // The log tells of a setback with one campaign's recipients.
-    EXPECT_LE(lines[0].attempt, 2u);
+    // Not each is told: the log tells of a setback with recipients of one campaign.
     for (size_t i = 1; i < lines.size(); ++i)
-      EXPECT_EQ(lines[i].attempt, lines[i - 1].attempt + 1) << recipient;
+      EXPECT_GT(lines[i].attempt, lines[i - 1].attempt) << recipient;
+    EXPECT_LE(lines.back().attempt, 3u + 1 + 10) << "refused, no greeting, and once a minute";
   }
 }
 
