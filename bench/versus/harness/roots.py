@@ -7,7 +7,6 @@ import shutil
 import subprocess
 
 HOST_PACKAGES = {"debootstrap": "debootstrap", "python3-matplotlib": None, "strace": "strace", "iproute2": "ip", "util-linux": "unshare"}
-MIRROR = "http://deb.debian.org/debian"
 QUIET = {"DEBIAN_FRONTEND": "noninteractive", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL": "C.UTF-8"}
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 NO_SERVICES = "#!/bin/sh\nexit 101\n"  # policy-rc.d: a package starts no server
@@ -65,7 +64,7 @@ def whole(folder, make):
 def base():
     def make(folder):
         print("versus: a Debian root (debootstrap)", flush=True)
-        subprocess.run(["debootstrap", "--variant=minbase", "bookworm", str(folder), MIRROR], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(["debootstrap", "--variant=minbase", "bookworm", str(folder)], check=True, stdout=subprocess.DEVNULL)
         (folder / "usr/sbin/policy-rc.d").write_text(NO_SERVICES)
         (folder / "usr/sbin/policy-rc.d").chmod(0o755)
     return whole(cache() / "base", make)
