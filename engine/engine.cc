@@ -129,7 +129,8 @@ void Engine::run() {
   coordinator_->start();
   loop_->run();
   proactor_->cancel(signals_);
-  while (signals_.in_flight) loop_->turn();
+  // A campaign may be finishing, which the coordinator is told of.
+  while (signals_.in_flight || spool_->is_in_flight()) loop_->turn();
 }
 
 void Engine::signalled(io::Signals&, const io::Completion& completion) {

@@ -48,6 +48,7 @@ class FolderSpool final : public Spool {
               std::function<void()> done) override;
   uint64_t campaign_bytes() const override { return campaign_bytes_; }
   void stop() override;
+  bool is_in_flight() const override;
 
  private:
   std::string owner_pid(io::File file);
@@ -58,7 +59,6 @@ class FolderSpool final : public Spool {
   void names_synced(io::SyncDirectory&, const io::Completion& completion);
   void open_next();
   void opened(const std::string& name, std::expected<OpenedCampaign, Error> result);
-  bool is_in_flight() const;
   void close(io::File file);
 
   io::EventLoop& loop_;

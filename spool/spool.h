@@ -63,7 +63,9 @@ class Spool {
   virtual uint64_t campaign_bytes() const = 0;
 
   /// Stops watching and waits for nothing: after the next turns no operation of it is in flight.
+  /// What finish() was asked for until now may still be done, and told.
   virtual void stop() = 0;
+  virtual bool is_in_flight() const = 0;
 };
 
 }  // namespace sluice::spool

@@ -1,0 +1,82 @@
+"""An engine under measurement: its spool filled, its CPU time, its memory and its log read from outside."""
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import time
+
+here = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(here.parent / "tests" / "integration"))
+from _sluice import SLUICE, Sink  # noqa: E402, F401
+
+LINE = "Sixty-five characters of newsletter that say nothing new at all.\n"
+
+
+class Engine:
+    """`sluice serve` on a spool of its own in `folder`, which waits for start()."""
+
+    def __init__(self, folder, next_hops, shards=0, **policy):
+        self.folder = pathlib.Path(folder)
+        self.log = self.folder / "log" / "transactions.jsonl"
+        hops = ", ".join(f'"{hop}"' for hop in next_hops)
+        timeouts = policy.pop("timeout", {})
+        (self.folder / "c.toml").write_text(
+            f'[engine]\nhostname = "mta.sender.example"\nspool = "{folder}/spool"\nlog = "{folder}/log"\nshards = {shards}\n'
+            f'[destination."*"]\nnext_hop = [{hops}]\n' + "".join(f"{key} = {value}\n" for key, value in policy.items())
+            + '[destination."*".timeout]\n' + "".join(f'{key} = "{value}"\n' for key, value in timeouts.items()))
+
+    def hand_off(self, recipients, domains=100, lines=155):
+        """A newsletter of `lines` lines to so many, each with a name and a token of its own."""
+        (self.folder / "m.eml").write_text("From: News <news@sender.example>\nTo: {{name}} <{{email}}>\nSubject: Hello {{name}}\n\n"
+                                           "Dear {{name}}, your token is {{token}}.\n" + LINE * lines)
+        with open(self.folder / "l.csv", "w") as f:
+            f.write("email,name,token\n")
+            f.writelines(f"user{i}@d{i % domains}.example,Name {i},tok{i:08}\n" for i in range(recipients))
+        subprocess.run([SLUICE, "send", "--config", self.folder / "c.toml", "--message", self.folder / "m.eml", "--recipients",
+                        self.folder / "l.csv", "--from", "bounce+{{token}}@sender.example", "--quiet"], check=True, stdout=subprocess.DEVNULL)
+        (self.folder / "l.csv").unlink()
+
+    def start(self):
+        self.process = subprocess.Popen([SLUICE, "serve", "--config", self.folder / "c.toml", "--quiet"])
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *error):
+        self.process.terminate()
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+
+    def shard_threads(self):
+        """The threads of its shards, by number; not those that the kernel runs for their rings."""
+        tasks = pathlib.Path(f"/proc/{self.process.pid}/task")
+        return sorted(int(task.name) for task in tasks.iterdir() if (task / "comm").read_text() == "sluice\n")
+
+    def cpu_s(self):
+        """Of all its threads, those of the kernel that work for its rings too. A thread that ended is in the process's sum alone."""
+        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def memory_kb(self, what="VmRSS"):
+        return int(re.search(what + r":\s+(\d+)", pathlib.Path(f"/proc/{self.process.pid}/status").read_text())[1])
+
+    def delivered(self):
+        """Yields the number of delivered ones whenever the log has grown, looking each millisecond."""
+        count, rest = 0, b""
+        while not self.log.exists():
+            time.sleep(0.001)
+        with open(self.log, "rb") as log:
+            while self.process.poll() is None:
+                octets = log.read(1 << 20)
+                if not octets:
+                    time.sleep(0.001)
+                    continue
+                whole, _, rest = (rest + octets).rpartition(b"\n")
+                new = whole.count(b'"event":"delivered"')
+                if new:
+                    count += new
+                    yield count
