@@ -16,23 +16,25 @@ LINE = "Sixty-five characters of newsletter that say nothing new at all.\n"
 class Engine:
     """`sluice serve` on a spool of its own in `folder`, which waits for start()."""
 
-    def __init__(self, folder, next_hops, shards=0, **policy):
+    def __init__(self, folder, next_hops, shards=0, timeouts=None, **policy):
+        """`next_hops`: of all mail, or by destination. The rest is configuration, of all destinations."""
         self.folder = pathlib.Path(folder)
         self.log = self.folder / "log" / "transactions.jsonl"
-        hops = ", ".join(f'"{hop}"' for hop in next_hops)
-        timeouts = policy.pop("timeout", {})
+        if not isinstance(next_hops, dict):
+            next_hops = {"*": next_hops}
         (self.folder / "c.toml").write_text(
             f'[engine]\nhostname = "mta.sender.example"\nspool = "{folder}/spool"\nlog = "{folder}/log"\nshards = {shards}\n'
-            f'[destination."*"]\nnext_hop = [{hops}]\n' + "".join(f"{key} = {value}\n" for key, value in policy.items())
-            + '[destination."*".timeout]\n' + "".join(f'{key} = "{value}"\n' for key, value in timeouts.items()))
+            + "".join(f'[destination."{name}"]\nnext_hop = ["{hop}"]\n' + "".join(f"{key} = {value}\n" for key, value in policy.items())
+                      for name, hop in next_hops.items())
+            + '[destination."*".timeout]\n' + "".join(f'{key} = "{value}"\n' for key, value in (timeouts or {}).items()))
 
-    def hand_off(self, recipients, domains=100, lines=155):
-        """A newsletter of `lines` lines to so many, each with a name and a token of its own."""
+    def hand_off(self, recipients, domains=100, first_domain=0, lines=155):
+        """A newsletter of `lines` lines to so many at d0.example, d1.example ..., each with a name and a token of its own."""
         (self.folder / "m.eml").write_text("From: News <news@sender.example>\nTo: {{name}} <{{email}}>\nSubject: Hello {{name}}\n\n"
                                            "Dear {{name}}, your token is {{token}}.\n" + LINE * lines)
         with open(self.folder / "l.csv", "w") as f:
             f.write("email,name,token\n")
-            f.writelines(f"user{i}@d{i % domains}.example,Name {i},tok{i:08}\n" for i in range(recipients))
+            f.writelines(f"user{i}@d{first_domain + i % domains}.example,Name {i},tok{i:08}\n" for i in range(recipients))
         subprocess.run([SLUICE, "send", "--config", self.folder / "c.toml", "--message", self.folder / "m.eml", "--recipients",
                         self.folder / "l.csv", "--from", "bounce+{{token}}@sender.example", "--quiet"], check=True, stdout=subprocess.DEVNULL)
         (self.folder / "l.csv").unlink()

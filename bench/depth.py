@@ -18,7 +18,7 @@ def measure(depth):
     taken = {"first_s": [], "cpu_s": 0, "seconds": 0, "messages": 0, "memory_kb": 0}
     while taken["messages"] < arguments.messages:
         with tempfile.TemporaryDirectory(dir=arguments.folder) as folder, Sink("--threads", "1") as sink:
-            engine = Engine(folder, [f"127.0.0.1:{sink.port}"], sessions_max=20)
+            engine = Engine(folder, f"127.0.0.1:{sink.port}", sessions_max=20)
             engine.hand_off(depth)
             subprocess.run(["sync"], check=True)
             began = time.monotonic()

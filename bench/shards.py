@@ -46,7 +46,7 @@ def rate(shards):
         quotas = [Quota(str(i), arguments.share) for i in range(shards)]
         for quota in quotas:
             stack.callback(quota.remove)
-        engine = Engine(folder, [f"127.0.0.1:{sink.port}"], shards=shards, sessions_max=20 * shards)
+        engine = Engine(folder, f"127.0.0.1:{sink.port}", shards=shards, sessions_max=20 * shards)
         engine.hand_off(arguments.messages * shards)
         stack.enter_context(engine)
         # A ring's worker threads are made by the shard's thread, so they join its group by themselves.

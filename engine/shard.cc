@@ -79,7 +79,8 @@ bool Shard::has_room_for(const Outlet& outlet) const {
 }
 
 Session* Shard::create_session(Outlet& outlet) {
-  if (has_room_for(outlet)) return sessions_.create(outlet);
+  if (sessions_to_open_ == 0) return mark(outlet), nullptr;
+  if (has_room_for(outlet)) return --sessions_to_open_, sessions_.create(outlet);
   if (outlet.sessions() == 0 && outlet.slot != Outlet::Slot::awaited) {
     outlet.slot = Outlet::Slot::awaited;
     slot_waiters_.push_back(&outlet);
@@ -251,7 +252,10 @@ void Shard::count(Home& home) {
 }
 
 void Shard::serve_outlets() {
-  for (Outlet* outlet : std::exchange(marked_outlets_, {})) {
+  sessions_to_open_ = sessions_a_turn_max;
+  for (size_t n = marked_outlets_.size(); n > 0 && sessions_to_open_ > 0; --n) {
+    Outlet* const outlet = marked_outlets_.front();
+    marked_outlets_.pop_front();
     outlet->is_marked = false;
     outlet->turn_ended();
     if (outlet->slot == Outlet::Slot::offered) outlet->slot = Outlet::Slot::none;

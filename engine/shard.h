@@ -65,7 +65,8 @@ class Shard final : io::TurnEnd, Fates::Owner, Ender::Owner {
 
   /// nullptr: not now. An outlet that has no session is then marked when there is room for its
   /// first; the last quarter of all is for such first ones, so that a few destinations that hold
-  /// many sessions do not keep others waiting. A session that idles makes room.
+  /// many sessions do not keep others waiting. A session that idles makes room. An outlet that asks
+  /// for more than a turn may open has its turn again, after others.
   Session* create_session(Outlet& outlet);
   /// The machine refused a socket: there is no room for new sessions for a moment.
   void socket_refused();
@@ -134,9 +135,13 @@ class Shard final : io::TurnEnd, Fates::Owner, Ender::Owner {
   std::map<uint32_t, std::unique_ptr<Outlet>> outlets_;  // likewise
   std::vector<Home*> marked_homes_;
   std::deque<Home*> seekers_;  // of hosts, in turn
-  std::vector<Outlet*> marked_outlets_;
+  std::deque<Outlet*> marked_outlets_;
   std::vector<Session*> graves_;
   std::deque<Session*> buffer_waiters_;
+  /// connect(2) does much of its work at once: a turn that opened thousands would keep the timers
+  /// of all sessions waiting.
+  static constexpr unsigned sessions_a_turn_max = 16;
+  unsigned sessions_to_open_ = 0;     // in this turn
   std::deque<Outlet*> slot_waiters_;  // each has no session
   std::list<Session*> idle_;          // those that idle for longest first
   io::Timer shortage_;                // armed: the machine has no more sockets

@@ -22,7 +22,7 @@ class EventLoop {
  public:
   /// Completions a turn handles at most, so that timers and mailboxes are looked at in time however
   /// busy the sockets are.
-  static constexpr unsigned turn_budget = 512;
+  static constexpr unsigned turn_budget = 128;
 
   explicit EventLoop(Proactor& proactor) : proactor_(proactor), timers_(proactor.now()) {}
 
