@@ -88,7 +88,6 @@ struct Setback {
   std::string host;
   io::SocketAddress remote;
   std::array<uint32_t, smtp::stage_count> phases_us{};
-  io::WallTime at{};
 };
 using SetbackPtr = std::shared_ptr<const Setback>;
 

@@ -21,8 +21,7 @@ struct Returned {
   bool is_doubtful = false;
   bool is_held_in_doubt = false;  // until released: whether it arrived is unknown
   io::Instant due{};
-  io::Instant retry_at{};  // the queue's: `due` is only when its sender is told of the delay
-  SetbackPtr why;          // deferred only: what the last attempt came to
+  SetbackPtr why;  // deferred only: what the last attempt came to
 };
 
 /// What those of a campaign waited for who go by one route and were not tried by themselves.

@@ -386,7 +386,6 @@ SetbackPtr Session::setback_of(const smtp::Verdict& verdict) {
   setback->host = host().name;
   setback->remote = host().address;
   setback->phases_us = phases_us_;
-  setback->at = shard_.loop().wall();
   return setback;
 }
 

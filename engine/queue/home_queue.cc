@@ -108,9 +108,6 @@ void HomeQueue::restore(Returned&& returned, const Now& now) {
 }
 
 void HomeQueue::give_back(Returned&& returned, const Now& now) {
-  untried_ += !returned.item.was_deferred;
-  if (is_cancelled(returned)) return cancelled_.push_back(std::move(returned));
-  if (returned.is_doubtful) return doubtful_.push_back(std::move(returned));
   if (const auto told = being_told_.find({returned.mailing.get(), returned.item.number});
       told != being_told_.end()) {
     returned.item.was_told = true;
@@ -119,68 +116,78 @@ void HomeQueue::give_back(Returned&& returned, const Now& now) {
     returned.why = std::move(told->second.why);
     being_told_.erase(told);
   }
-  if (returned.due <= now.instant) {
-    if (now.instant < backed_off_until_ && noted_.refusals > 0) note(returned);
-    return place(std::move(returned), true, now);
-  }
-  returned.due = std::min(returned.due, expires(*returned.mailing, now));
-  if (const io::Instant warned = warns(*returned.mailing, now);
-      !returned.item.was_told && warned < returned.due)
-    returned.retry_at = std::exchange(returned.due, warned);
-  held_deferred_ += is_held(returned);
-  deferred_.push_back(std::move(returned));
-  std::push_heap(deferred_.begin(), deferred_.end(), Later{});
+  untried_ += !returned.item.was_deferred;
+  const PackedRecipient recipient = packer_.pack(returned, warns(*returned.mailing, now));
+  if (is_cancelled(recipient)) return cancelled_.push_back(recipient);
+  if (returned.is_doubtful) return doubtful_.push_back(recipient);
+  if (returned.due > now.instant) return defer(recipient, returned.due, now);
+  if (now.instant < backed_off_until_ && noted_.refusals > 0) note(recipient);
+  place(recipient, true, now);
 }
 
-bool HomeQueue::is_cancelled(const Returned& returned) const {
-  const auto orders = orders_.find(returned.mailing->campaign->info().uid);
-  return orders != orders_.end() && contains(orders->second.cancelled, returned.item.number);
+void HomeQueue::defer(PackedRecipient recipient, io::Instant due, const Now& now) {
+  const Mailing& mailing = *packer_.mailing(recipient);
+  due = std::min(due, expires(mailing, now));
+  recipient.wait_until(due);
+  held_deferred_ += is_held(recipient);
+  deferred_.push(recipient, !recipient.was_told() && warns(mailing, now) < due);
+}
+
+/// Null when operators said nothing of its mailing.
+const Orders* HomeQueue::orders(const PackedRecipient& recipient) const {
+  if (orders_.empty()) return nullptr;
+  const auto orders = orders_.find(packer_.mailing(recipient)->campaign->info().uid);
+  return orders == orders_.end() ? nullptr : &orders->second;
+}
+
+bool HomeQueue::is_cancelled(const PackedRecipient& recipient) const {
+  const Orders* const said = orders(recipient);
+  return said != nullptr && contains(said->cancelled, recipient.number());
 }
 
 /// To wait until it is released, whatever else it waits for.
-bool HomeQueue::is_held(const Returned& returned) const {
-  if (returned.is_held_in_doubt) return true;
-  const auto orders = orders_.find(returned.mailing->campaign->info().uid);
-  return orders != orders_.end() && contains(orders->second.held, returned.item.number);
+bool HomeQueue::is_held(const PackedRecipient& recipient) const {
+  if (recipient.is_held_in_doubt()) return true;
+  const Orders* const said = orders(recipient);
+  return said != nullptr && contains(said->held, recipient.number());
 }
 
 /// One whose time has come.
-void HomeQueue::place(Returned&& returned, bool in_front, const Now& now) {
-  ready_expires_ = std::min(ready_expires_, expires(*returned.mailing, now));
-  const auto orders = orders_.find(returned.mailing->campaign->info().uid);
-  std::list<Returned>* list = &ready_;
-  if (orders != orders_.end()) {
-    if (contains(orders->second.cancelled, returned.item.number))
+void HomeQueue::place(PackedRecipient recipient, bool in_front, const Now& now) {
+  const Mailing& mailing = *packer_.mailing(recipient);
+  ready_expires_ = std::min(ready_expires_, expires(mailing, now));
+  Recipients* list = &ready_;
+  if (const Orders* const said = orders(recipient)) {
+    if (contains(said->cancelled, recipient.number()))
       list = &cancelled_;
-    else if (contains(orders->second.held, returned.item.number))
+    else if (contains(said->held, recipient.number()))
       list = &held_;
   }
-  if (!returned.item.was_told && list != &cancelled_) {
-    const io::Instant warned = warns(*returned.mailing, now);
-    if (warned <= now.instant) {
-      returned.retry_at = now.instant;
+  if (!recipient.was_told() && list != &cancelled_) {
+    const io::Instant warned = warns(mailing, now);
+    if (warned <= now.instant)
       list = &delayed_;
-    } else {
+    else
       ready_warns_ = std::min(ready_warns_, warned);
-    }
   }
-  list->insert(in_front ? list->begin() : list->end(), std::move(returned));
+  in_front ? list->push_front(recipient) : list->push_back(recipient);
 }
 
 /// Setbacks count for those whose time had come.
+void HomeQueue::come_due(PackedRecipient recipient, const Now& now) {
+  recipient.come_due(setbacks_);
+  is_exhaustion_due_ |= recipient.refusals() > 0;  // of an earlier run
+  place(recipient, false, now);
+}
+
 void HomeQueue::collect_due(const Now& now) {
-  while (!deferred_.empty() && deferred_.front().due <= now.instant) {
-    std::pop_heap(deferred_.begin(), deferred_.end(), Later{});
-    Returned returned = std::move(deferred_.back());
-    deferred_.pop_back();
-    held_deferred_ -= is_held(returned);
-    if (returned.retry_at > now.instant) {
-      delayed_.push_back(std::move(returned));
-      continue;
-    }
-    returned.item.setbacks = setbacks_;
-    is_exhaustion_due_ |= returned.item.refusals > 0;  // of an earlier run
-    place(std::move(returned), false, now);
+  while (deferred_.next() <= now.instant) {
+    const PackedRecipient recipient = deferred_.pop();
+    held_deferred_ -= is_held(recipient);
+    if (recipient.retry_at() > now.instant)
+      delayed_.push_back(recipient);
+    else
+      come_due(recipient, now);
   }
 }
 
@@ -201,33 +208,36 @@ void HomeQueue::steer(const MailingPtr& mailing, Orders&& orders, const std::vec
     orders_.erase(uid);
   else
     orders_[uid] = std::move(orders);
-  for (std::list<Returned>* list : {&ready_, &held_}) {
-    std::list<Returned> concerned;
-    for (auto at = list->begin(); at != list->end();) {
-      const auto next = std::next(at);
-      if (at->mailing == mailing) concerned.splice(concerned.end(), *list, at);
-      at = next;
-    }
-    for (Returned& returned : concerned) place(std::move(returned), false, now);
-  }
+  for (Recipients* list : {&ready_, &held_}) place_again(*list, mailing.get(), now);
   make_due(*mailing, due, is_release, now);
-  held_deferred_ = static_cast<uint64_t>(
-      std::ranges::count_if(deferred_, [this](const Returned& r) { return is_held(r); }));
+  held_deferred_ = deferred_.count_if([this](const PackedRecipient& r) { return is_held(r); });
   is_recall_due_ |= holds_more;
+}
+
+/// Those of the mailing, or all, go where they belong now.
+void HomeQueue::place_again(Recipients& list, const Mailing* mailing, const Now& now) {
+  Recipients concerned;
+  for (size_t n = list.size(); n > 0; --n) {
+    const PackedRecipient recipient = list.front();
+    list.pop_front();
+    const bool is_of_it = mailing == nullptr || packer_.mailing(recipient).get() == mailing;
+    (is_of_it ? concerned : list).push_back(recipient);
+  }
+  for (; !concerned.empty(); concerned.pop_front()) place(concerned.front(), false, now);
 }
 
 /// Those that wait for their time, and of whom it is not left to them.
 void HomeQueue::make_due(const Mailing& mailing, const std::vector<Range>& due, bool is_release,
                          const Now& now) {
-  for (Returned& returned : deferred_) {
-    if (returned.mailing.get() != &mailing) continue;
-    const bool is_due =
-        contains(due, returned.item.number) && returned.is_held_in_doubt == is_release;
-    if (!is_due && !is_cancelled(returned)) continue;
-    returned.due = now.instant, returned.retry_at = {};
-    returned.is_held_in_doubt = false;
+  Recipients taken = deferred_.take_if([&](const PackedRecipient& recipient) {
+    if (packer_.mailing(recipient).get() != &mailing) return false;
+    return is_cancelled(recipient) ||
+           (contains(due, recipient.number()) && recipient.is_held_in_doubt() == is_release);
+  });
+  for (; !taken.empty(); taken.pop_front()) {
+    taken.front().release();
+    come_due(taken.front(), now);
   }
-  std::make_heap(deferred_.begin(), deferred_.end(), Later{});
   if (!due.empty() && !is_release) backed_off_until_ = now.instant;
 }
 
@@ -277,7 +287,6 @@ void HomeQueue::hosts_found(dns::HostListPtr list, const Now& now) {
   why->stage = smtp::Stage::dns;
   why->enhanced = list->failure->enhanced;
   why->reason = list->failure->reason;
-  why->at = now.wall;
   if (why->is_final)
     last_ = std::move(why);
   else
@@ -332,7 +341,7 @@ void HomeQueue::settle_doubtful(Outside& outside) {
   if (doubtful_.empty()) return;
   const bool is_held = in_doubt_ == InDoubtPolicy::hold;
   end_if(
-      doubtful_, [](const Returned&) { return true; },
+      doubtful_, [](const PackedRecipient&) { return true; },
       {.kind = is_held ? spool::OutcomeKind::intent : spool::OutcomeKind::in_doubt}, outside);
 }
 
@@ -346,11 +355,11 @@ void HomeQueue::note(const Mailing& mailing, uint32_t one, uint16_t attempts) {
   is_noting_due_ = true;
 }
 
-void HomeQueue::note(const Returned& returned) {
-  Item item = returned.item;
+void HomeQueue::note(const PackedRecipient& recipient) {
+  Item item = packer_.item(recipient, setbacks_);
   fold(item);
   const bool is_alone = item.was_deferred || item.was_told;
-  note(*returned.mailing, item.number, is_alone ? 0 : item.attempts);
+  note(*packer_.mailing(recipient), item.number, is_alone ? 0 : item.attempts);
 }
 
 void HomeQueue::write_notes(Outside& outside) {
@@ -358,7 +367,7 @@ void HomeQueue::write_notes(Outside& outside) {
     std::erase_if(notes_, [](const auto& entry) { return entry.second.mailing.expired(); });
     for (const Source& source : sources_)
       note(source.mailing(), source.first(), saturated(setbacks_ - source.setbacks()));
-    for (const Returned& returned : ready_) note(returned);
+    for (const PackedRecipient& recipient : ready_) note(recipient);
   }
   const auto write = [&](const Note& note, Waited waited) {
     waited.one = note.one, waited.attempts = note.attempts;
@@ -387,13 +396,13 @@ void HomeQueue::expire(const Now& now, Outside& outside) {
     move_source(expiries_.begin()->second, expired_);
   end_sources(expired_, {.kind = spool::OutcomeKind::expired, .why = last_}, outside);
   if (now.instant < ready_expires_) return;
-  const auto is_over = [&](const Returned& r) { return expires(*r.mailing, now) <= now.instant; };
+  const auto time_of = [&](const PackedRecipient& r) { return expires(*packer_.mailing(r), now); };
+  const auto is_over = [&](const PackedRecipient& r) { return time_of(r) <= now.instant; };
   const Ending ending{.kind = spool::OutcomeKind::expired};
   if (!end_if(ready_, is_over, ending, outside) || !end_if(held_, is_over, ending, outside)) return;
   ready_expires_ = io::never;
-  for (const std::list<Returned>* list : {&ready_, &held_})
-    for (const Returned& r : *list)
-      ready_expires_ = std::min(ready_expires_, expires(*r.mailing, now));
+  for (const Recipients* list : {&ready_, &held_})
+    for (const PackedRecipient& r : *list) ready_expires_ = std::min(ready_expires_, time_of(r));
 }
 
 /// Those that waited for as many setbacks as they may. Looked for once after each setback.
@@ -405,8 +414,8 @@ void HomeQueue::end_exhausted(Outside& outside) {
     why->reason = "connect: failed as often as it may, the last time before a restart";
     last_ = std::move(why);
   }
-  const auto is_over = [&](const Returned& r) {
-    Item item = r.item;
+  const auto is_over = [&](const PackedRecipient& r) {
+    Item item = packer_.item(r, setbacks_);
     fold(item);
     return item.refusals >= max;
   };
@@ -432,14 +441,13 @@ void HomeQueue::end(std::unique_ptr<Batch> batch, const Ending& ending, Outside&
   ++ending_;
   if (ending.is_delay)
     for (const Item item : batch->items)
-      being_told_.try_emplace({batch->mailing.get(), item.number},
-                              Returned{.mailing = batch->mailing, .item = item});
+      being_told_.try_emplace({batch->mailing.get(), item.number});
   outside.end(std::move(batch), ending);
 }
 
 void HomeQueue::end_cancelled(Outside& outside) {
   end_sources(cancelled_sources_, {.kind = spool::OutcomeKind::cancelled}, outside);
-  const auto all = [](const Returned&) { return true; };
+  const auto all = [](const PackedRecipient&) { return true; };
   if (!cancelled_.empty())
     end_if(cancelled_, all, {.kind = spool::OutcomeKind::cancelled}, outside);
 }
@@ -450,15 +458,11 @@ void HomeQueue::tell_delays(const Now& now, Outside& outside) {
     move_source(warnings_.begin()->second, delayed_sources_);
   if (now.instant >= ready_warns_) {
     ready_warns_ = io::never;
-    for (std::list<Returned>* list : {&ready_, &held_}) {
-      std::list<Returned> all;
-      all.swap(*list);
-      for (Returned& returned : all) place(std::move(returned), false, now);
-    }
+    for (Recipients* list : {&ready_, &held_}) place_again(*list, nullptr, now);
   }
   const Ending ending{.why = last_, .is_delay = true, .until = backed_off_until_};
   end_sources(delayed_sources_, ending, outside);
-  const auto all = [](const Returned&) { return true; };
+  const auto all = [](const PackedRecipient&) { return true; };
   if (!delayed_.empty()) end_if(delayed_, all, ending, outside);
 }
 
@@ -468,27 +472,40 @@ void HomeQueue::end_sources(Sources& sources, const Ending& ending, Outside& out
 }
 
 /// Those of one block together. False: some are left, for want of a free place with the ender.
-bool HomeQueue::end_if(std::list<Returned>& list, auto&& is_over, Ending ending, Outside& outside) {
-  for (auto at = list.begin(); at != list.end();) {
+bool HomeQueue::end_if(Recipients& list, auto&& is_over, Ending ending, Outside& outside) {
+  const auto why = [&](const PackedRecipient& r) -> const SetbackPtr& {
+    return packer_.why(r) ? packer_.why(r) : last_;
+  };
+  auto at = list.begin(), kept_end = at;  // those before `at` that stay are before kept_end
+  while (at != list.end()) {
     if (!is_over(*at)) {
-      ++at;
+      *kept_end++ = *at++;
       continue;
     }
-    if (ending_ >= endings_max) return false;
-    ending.why = at->why ? at->why : last_;
-    if (ending.is_delay) ending.until = at->retry_at;
+    if (ending_ >= endings_max) break;
+    ending.why = why(*at);
+    if (ending.is_delay) ending.until = at->retry_at();
     auto batch = batch_of_block(*at);
-    while (at != list.end() && is_over(*at) && (at->why ? at->why : last_) == ending.why &&
-           batch_takes(*batch, *at)) {
-      batch->items.push_back(at->item);
-      untried_ -= !at->item.was_deferred;
+    for (; at != list.end() && is_over(*at) && why(*at) == ending.why && batch_takes(*batch, *at);
+         ++at) {
       if (ending.is_delay)
-        being_told_.emplace(std::pair(at->mailing.get(), at->item.number), std::move(*at));
-      at = list.erase(at);
+        being_told_.try_emplace({batch->mailing.get(), at->number()},
+                                Told{at->is_held_in_doubt(), at->retry_at(), packer_.why(*at)});
+      batch->items.push_back(take(*at));
     }
     end(finished(std::move(batch)), ending, outside);
   }
-  return true;
+  const bool is_done = at == list.end();
+  list.erase(kept_end, at);
+  return is_done;
+}
+
+/// It leaves this queue.
+Item HomeQueue::take(const PackedRecipient& recipient) {
+  const Item item = packer_.item(recipient, setbacks_);
+  untried_ -= !recipient.was_deferred();
+  packer_.forget(recipient);
+  return item;
 }
 
 void HomeQueue::issue_permits(const Now& now, Outside& outside, bool is_closed) {
@@ -568,21 +585,20 @@ std::unique_ptr<Batch> HomeQueue::next_ready(uint32_t items_max) {
   auto batch = batch_of_block(ready_.front());
   while (!ready_.empty() && batch->items.size() < items_max &&
          batch_takes(*batch, ready_.front())) {
-    batch->items.push_back(ready_.front().item);
-    untried_ -= !ready_.front().item.was_deferred;
+    batch->items.push_back(take(ready_.front()));
     ready_.pop_front();
   }
   return finished(std::move(batch));
 }
 
-std::unique_ptr<Batch> HomeQueue::batch_of_block(const Returned& first) const {
-  return std::make_unique<Batch>(
-      Batch{first.mailing, first.mailing->campaign->block_of(first.item.number), {}});
+std::unique_ptr<Batch> HomeQueue::batch_of_block(const PackedRecipient& first) const {
+  const MailingPtr& mailing = packer_.mailing(first);
+  return std::make_unique<Batch>(Batch{mailing, mailing->campaign->block_of(first.number()), {}});
 }
 
-bool HomeQueue::batch_takes(const Batch& batch, const Returned& returned) const {
-  return returned.mailing == batch.mailing &&
-         returned.mailing->campaign->block_of(returned.item.number) == batch.block;
+bool HomeQueue::batch_takes(const Batch& batch, const PackedRecipient& recipient) const {
+  return packer_.mailing(recipient) == batch.mailing &&
+         batch.mailing->campaign->block_of(recipient.number()) == batch.block;
 }
 
 /// The next of the first source, which goes to the end of the line, or away when it has none.
@@ -625,7 +641,7 @@ io::Instant HomeQueue::next(io::Instant now) const {
   const auto at = [&](io::Instant time) {
     if (time > now) next = std::min(next, time);
   };
-  if (!deferred_.empty()) at(deferred_.front().due);
+  at(deferred_.next());
   if (!expiries_.empty()) at(expiries_.begin()->first.first);
   if (!warnings_.empty()) at(warnings_.begin()->first.first);
   if (!ready_.empty() || !held_.empty()) at(std::min(ready_expires_, ready_warns_));

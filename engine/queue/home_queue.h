@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <list>
 #include <map>
 #include <memory>
@@ -9,7 +10,9 @@
 #include <vector>
 
 #include "engine/message.h"
+#include "engine/queue/deferred_heap.h"
 #include "engine/queue/host_board.h"
+#include "engine/queue/packed_recipient.h"
 #include "engine/queue/rate_limit.h"
 #include "engine/queue/source.h"
 #include "io/clock.h"
@@ -103,9 +106,12 @@ class HomeQueue {
     uint32_t grants = 0;  // of which something may be left: they would come back to this queue
     bool awaits_permit = false;
   };
-  struct Later {
-    bool operator()(const Returned& a, const Returned& b) const { return a.due > b.due; }
+  struct Told {
+    bool is_held_in_doubt = false;
+    io::Instant retry_at{};
+    SetbackPtr why;
   };
+  using Recipients = std::deque<PackedRecipient>;
   using Sources = std::list<Source>;
 
   io::Instant expires(const Mailing& mailing, const Now& now) const;
@@ -118,7 +124,7 @@ class HomeQueue {
   void back_off(bool opened, const Now& now);
   void end_row(const Now& now);
   void note(const Mailing& mailing, uint32_t one, uint16_t attempts);
-  void note(const Returned& returned);
+  void note(const PackedRecipient& recipient);
   void write_notes(Outside& outside);
   void tell(Outside& outside);
   void expire(const Now& now, Outside& outside);
@@ -132,21 +138,26 @@ class HomeQueue {
   void add_part(const Source& whole, std::vector<Range>&& ranges, Sources& to);
   Sources::iterator move_source(Sources::iterator source, Sources& to);
   void forget_times(const Source& source);
-  bool is_cancelled(const Returned& returned) const;
-  bool is_held(const Returned& returned) const;
-  void place(Returned&& returned, bool in_front, const Now& now);
+  const Orders* orders(const PackedRecipient& recipient) const;
+  bool is_cancelled(const PackedRecipient& recipient) const;
+  bool is_held(const PackedRecipient& recipient) const;
+  void defer(PackedRecipient recipient, io::Instant due, const Now& now);
+  void come_due(PackedRecipient recipient, const Now& now);
+  void place(PackedRecipient recipient, bool in_front, const Now& now);
+  void place_again(Recipients& list, const Mailing* mailing, const Now& now);
+  Item take(const PackedRecipient& recipient);
   void make_due(const Mailing& mailing, const std::vector<Range>& due, bool is_release,
                 const Now& now);
   void end(std::unique_ptr<Batch> batch, const Ending& ending, Outside& outside);
-  bool end_if(std::list<Returned>& list, auto&& is_over, Ending ending, Outside& outside);
+  bool end_if(Recipients& list, auto&& is_over, Ending ending, Outside& outside);
   void issue_permits(const Now& now, Outside& outside, bool is_closed);
   void lend(const Now& now, Outside& outside);
   uint32_t batch_items_max() const;
   std::unique_ptr<Batch> next_batch(uint32_t items_max);
   std::unique_ptr<Batch> next_ready(uint32_t items_max);
   std::unique_ptr<Batch> next_of(Sources& sources, uint32_t items_max);
-  std::unique_ptr<Batch> batch_of_block(const Returned& first) const;
-  bool batch_takes(const Batch& batch, const Returned& returned) const;
+  std::unique_ptr<Batch> batch_of_block(const PackedRecipient& first) const;
+  bool batch_takes(const Batch& batch, const PackedRecipient& recipient) const;
   std::unique_ptr<Batch> finished(std::unique_ptr<Batch> batch) const;
   void fold(Item& item) const;
 
@@ -161,11 +172,12 @@ class HomeQueue {
   Sources expired_, exhausted_, cancelled_sources_;  // on their way out
   Sources delayed_sources_;                          // their senders are to be told
   uint64_t unlent_ = 0, held_unlent_ = 0;            // of all these; of held_sources_
-  std::vector<Returned> deferred_;                   // heap, earliest first
-  std::list<Returned> doubtful_, held_, cancelled_, delayed_;
-  std::map<std::pair<const Mailing*, uint32_t>, Returned> being_told_;  // as they were
-  std::list<Returned> ready_;                                           // their time has come
-  uint64_t untried_ = 0;                   // of all Returned here: not tried by themselves
+  RecipientPacker packer_;                           // of all below
+  DeferredHeap deferred_{packer_};
+  Recipients ready_;  // their time has come
+  Recipients doubtful_, held_, cancelled_, delayed_;
+  std::map<std::pair<const Mailing*, uint32_t>, Told> being_told_;  // as they were
+  uint64_t untried_ = 0;                   // of all packed here: not tried by themselves
   uint64_t held_deferred_ = 0;             // of deferred_
   io::Instant ready_expires_ = io::never;  // the earliest of ready_ and held_
   io::Instant ready_warns_ = io::never;    // likewise
