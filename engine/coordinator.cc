@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "engine/queue/earlier_run.h"
 #include "io/check.h"
 
 namespace sluice::engine {
@@ -60,15 +61,14 @@ void Coordinator::campaign_arrived(std::shared_ptr<const spool::Campaign> campai
   if (!content)
     return refuse(fmt::format("{}: its template cannot be read; was it written by a newer release?",
                               campaign->path()));
-  spool::Progress progress;
+  spool::Progress recovered;
   auto& known = spool_.recovered().campaigns;
   if (const auto it = known.find(info.uid); it != known.end()) {
-    progress = std::move(it->second);
+    recovered = std::move(it->second);
     known.erase(it);
   }
-  auto mailing = std::make_shared<Mailing>(campaign, std::move(*message), std::move(*content),
-                                           std::move(progress));
-  const spool::Progress& recovered = mailing->recovered;
+  auto mailing =
+      std::make_shared<Mailing>(campaign, std::move(*message), std::move(*content), recovered);
   Live live{.mailing = mailing,
             .summary = {.recipients = campaign->recipients(),
                         .delivered = recovered.delivered,
@@ -97,7 +97,7 @@ void Coordinator::campaign_arrived(std::shared_ptr<const spool::Campaign> campai
   observer_.campaign_accepted(info, campaign->recipients());
   Live& placed = live_.emplace(mailing.get(), std::move(live)).first->second;
   if (placed.waiting == 0) return finish(placed);
-  spread(mailing);
+  spread(mailing, std::move(recovered));
 }
 
 void Coordinator::campaign_unreadable(const std::string&, const spool::Error& error) {
@@ -142,53 +142,28 @@ std::vector<Coordinator::Span> Coordinator::spans(const Mailing& mailing) {
   return spans;
 }
 
-void Coordinator::spread(const MailingPtr& mailing) {
+void Coordinator::spread(const MailingPtr& mailing, spool::Progress&& recovered) {
   const std::vector<Span> spans = this->spans(*mailing);
   std::map<uint32_t, AddSource> sources;  // by the route's number
-  const io::Instant now = shard_.loop().now();
-  const auto instant = [&](io::WallTime time) {
-    return now + std::max(io::Duration{}, time - shard_.loop().wall());
-  };
   for (const Span& span : spans) {
     AddSource& source = sources[span.route->number];
     source.route = span.route, source.mailing = mailing;
     source.ranges.push_back(span.range);
   }
-  const auto source_of = [&](uint32_t number) -> AddSource& {
-    const auto after =
-        std::ranges::upper_bound(spans, number, {}, [](const Span& s) { return s.range.first; });
+  for (const spool::Wait& wait : recovered.waits) {
+    if (wait.recipient >= mailing->campaign->recipients()) continue;
+    const auto after = std::ranges::upper_bound(spans, wait.recipient, {},
+                                                [](const Span& s) { return s.range.first; });
     CHECK(after != spans.begin());
-    return sources[std::prev(after)->route->number];
-  };
-  std::map<uint32_t, spool::Waits> waits;  // by the route's number
-  for (const spool::Wait& wait : mailing->recovered.waits)
-    if (wait.recipient < mailing->campaign->recipients())
-      waits[source_of(wait.recipient).route->number].add(wait);
-  for (const auto& [route, of_route] : waits)
-    sources[route].waited = {.one = of_route.recipient(),
-                             .attempts = of_route.attempts(),
-                             .refusals = of_route.refusals(),
-                             .at = of_route.at(),
-                             .until = of_route.next_attempt()};
-  const queue::Standing standing = queue::standing(rules_, *mailing->campaign, config_);
-  for (const auto& [number, known] : mailing->recovered.deferred) {
-    const bool is_due = queue::contains(standing.retried, number);
-    AddSource& source = source_of(number);
-    const spool::Deferral deferral = waits[source.route->number].caught_up(known);
-    const bool is_sent_again = config_.in_doubt == InDoubtPolicy::resend ||
-                               (config_.in_doubt == InDoubtPolicy::hold &&
-                                standing.is_released(number, deferral.next_attempt));
-    source.deferred.push_back({.mailing = mailing,
-                               .item = {.number = number,
-                                        .attempts = deferral.attempt,
-                                        .refusals = deferral.refusals,
-                                        .transfers = deferral.transfers,
-                                        .was_deferred = true,
-                                        .was_told = deferral.was_told},
-                               .is_doubtful = deferral.is_intent && !is_sent_again,
-                               .due = is_due ? now : instant(deferral.next_attempt)});
+    sources[std::prev(after)->route->number].waits.add(wait);
   }
+  const queue::Standing standing = queue::standing(rules_, *mailing->campaign, config_);
+  std::shared_ptr<const queue::EarlierRun> earlier;
+  if (!recovered.deferred.empty())
+    earlier = std::make_shared<const queue::EarlierRun>(
+        queue::EarlierRun{std::move(recovered.deferred), standing});
   for (auto& [number, source] : sources) {
+    source.earlier = earlier;
     source.orders = {queue::common(standing.held, source.ranges),
                      queue::common(standing.cancelled, source.ranges)};
     const unsigned home = source.route->home;

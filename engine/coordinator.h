@@ -99,7 +99,7 @@ class Coordinator final : spool::Spool::Listener, queue::RuleWatch::Listener {
   void refuse(std::string message);
   void note_finished(const std::string& id);
   void remove_rules();
-  void spread(const MailingPtr& mailing);
+  void spread(const MailingPtr& mailing, spool::Progress&& recovered);
   struct Span {
     Range range;
     const Route* route;

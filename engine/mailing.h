@@ -21,17 +21,20 @@ namespace sluice::engine {
 /// until the last fate is durable.
 struct Mailing : std::enable_shared_from_this<Mailing> {
   Mailing(std::shared_ptr<const spool::Campaign> c, CampaignMessage m, mail::Template t,
-          spool::Progress p)
+          const spool::Progress& earlier)
       : campaign(std::move(c)),
         message(std::move(m)),
         content(std::move(t)),
-        recovered(std::move(p)) {}
+        tried(earlier.tried()) {}
 
   std::shared_ptr<const spool::Campaign> campaign;
   CampaignMessage message;
   mail::Template content;
-  spool::Progress recovered;  // what earlier runs achieved
+  std::vector<uint64_t> tried;  // by earlier runs: spool::Progress::tried()
 
+  bool was_tried(uint32_t recipient) const {
+    return recipient / 64 < tried.size() && (tried[recipient / 64] >> (recipient % 64) & 1);
+  }
   io::WallTime accepted_at() const { return campaign->info().accepted_at; }
   /// How long it may wait, from its acceptance.
   io::Duration lifetime(const DestinationPolicy& policy) const {

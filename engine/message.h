@@ -10,8 +10,13 @@
 
 #include "engine/mailing.h"
 #include "io/clock.h"
+#include "spool/waits.h"
 
 namespace sluice::engine {
+
+namespace queue {
+struct EarlierRun;
+}
 
 /// A recipient that comes back to its queue: deferred, or lent and not tried (due at once).
 struct Returned {
@@ -62,9 +67,9 @@ struct Orders {
 struct AddSource {
   const Route* route = nullptr;
   MailingPtr mailing;
-  std::vector<Range> ranges;       // ascending
-  std::vector<Returned> deferred;  // of earlier runs
-  Waited waited;                   // in earlier runs
+  std::vector<Range> ranges;                         // ascending
+  std::shared_ptr<const queue::EarlierRun> earlier;  // of the whole campaign; null: all are new
+  spool::Waits waits;                                // of those who go by this route
   Orders orders;
 };
 

@@ -16,6 +16,14 @@ constexpr io::Duration shortage_pause = std::chrono::seconds(1);
 uint32_t sessions_of(uint32_t socket_slots) {
   return std::max(1u, socket_slots - socket_slots / 8);
 }
+
+Waited waited(const spool::Waits& waits) {
+  return {.one = waits.recipient(),
+          .attempts = waits.attempts(),
+          .refusals = waits.refusals(),
+          .at = waits.at(),
+          .until = waits.next_attempt()};
+}
 }  // namespace
 
 Shard::Shard(io::EventLoop& loop, Mesh& mesh, const Setup& setup)
@@ -123,8 +131,8 @@ void Shard::handle(Message&& message) {
     void operator()(AddSource& m) {
       queue::HomeQueue& queue = shard.home(*m.route).queue;
       const queue::HomeQueue::Now now = shard.queue_now();
-      queue.add(std::move(m.mailing), std::move(m.ranges), m.waited, std::move(m.orders), now);
-      for (Returned& returned : m.deferred) queue.restore(std::move(returned), now);
+      queue.add(m.mailing, m.ranges, waited(m.waits), std::move(m.orders), now);
+      if (m.earlier) queue.restore(m.mailing, m.ranges, *m.earlier, m.waits, now);
     }
     void operator()(Steer& m) {
       shard.home(*m.route).queue.steer(m.mailing, std::move(m.orders), m.due, m.is_release,

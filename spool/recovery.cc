@@ -291,18 +291,34 @@ std::expected<void, Error> Recovery::write_again(const Found& segment, io::File 
 
 }  // namespace
 
-void Progress::apply(const Outcome& outcome) {
-  const Deferral later{.recipient = outcome.recipient,
-                       .attempt = outcome.attempt,
-                       .refusals = outcome.refusals,
-                       .transfers = outcome.transfers,
-                       .was_told = outcome.was_told,
-                       .is_intent = outcome.kind == OutcomeKind::intent,
-                       .next_attempt = outcome.next_attempt};
+std::vector<uint64_t> Progress::tried() const {
+  std::vector<uint64_t> tried = fates;
+  tried.resize(std::max(fates.size(), deferred.words()));
+  for (size_t word = 0; word < deferred.words(); ++word) tried[word] |= deferred.present(word);
+  return tried;
+}
+
+void Progress::defer(const Outcome& outcome) {
+  Deferral best{.recipient = outcome.recipient,
+                .attempt = outcome.attempt,
+                .refusals = outcome.refusals,
+                .transfers = outcome.transfers,
+                .was_told = outcome.was_told,
+                .is_intent = outcome.kind == OutcomeKind::intent,
+                .next_attempt = outcome.next_attempt};
   // What an attempt came to beats the intent that went before it.
   const auto rank = [](const Deferral& d) {
     return std::tuple(d.attempt, !d.is_intent, d.next_attempt);
   };
+  if (const auto known = deferred.find(outcome.recipient); known != deferred.end()) {
+    const bool was_told = best.was_told || known->second.was_told;
+    if (!(rank(known->second) < rank(best))) best = known->second;
+    best.was_told = was_told;
+  }
+  deferred.put(best);
+}
+
+void Progress::apply(const Outcome& outcome) {
   if (outcome.kind == OutcomeKind::waited)
     return void(waits.push_back({.recipient = outcome.recipient,
                                  .attempts = outcome.attempt,
@@ -310,17 +326,12 @@ void Progress::apply(const Outcome& outcome) {
                                  .at = outcome.at,
                                  .next_attempt = outcome.next_attempt}));
   if (has_fate(outcome.recipient)) return;
-  if (outcome.kind == OutcomeKind::deferred || outcome.kind == OutcomeKind::intent) {
-    const auto [it, is_new] = deferred.try_emplace(outcome.recipient, later);
-    const bool was_told = it->second.was_told || later.was_told;
-    if (!is_new && rank(it->second) < rank(later)) it->second = later;
-    it->second.was_told = was_told;
-    return;
-  }
+  if (outcome.kind == OutcomeKind::deferred || outcome.kind == OutcomeKind::intent)
+    return defer(outcome);
   const size_t word = outcome.recipient / 64;
   if (word >= fates.size()) fates.resize(word + 1);
   fates[word] |= uint64_t{1} << outcome.recipient % 64;
-  if (!deferred.empty()) deferred.erase(outcome.recipient);
+  deferred.erase(outcome.recipient);
   switch (outcome.kind) {
     case OutcomeKind::deferred:
     case OutcomeKind::intent:

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "io/proactor.h"
-#include "spool/deferral.h"
+#include "spool/deferrals.h"
 #include "spool/error.h"
 #include "spool/journal.h"
 #include "spool/waits.h"
@@ -19,7 +19,7 @@ namespace sluice::spool {
 struct Progress {
   std::vector<uint64_t>
       fates;  // bit per recipient that has a fate; may be shorter than the campaign
-  std::unordered_map<uint32_t, Deferral> deferred;
+  Deferrals deferred;
   std::vector<Wait> waits;  // as they were read: in any order, some perhaps twice
   uint64_t delivered = 0, failed = 0, expired = 0, cancelled = 0, in_doubt = 0;
 
@@ -28,7 +28,12 @@ struct Progress {
   bool has_fate(uint32_t recipient) const {
     return recipient / 64 < fates.size() && (fates[recipient / 64] >> (recipient % 64) & 1);
   }
+  /// Bit per recipient that has a fate or a deferral; may be shorter than the campaign.
+  std::vector<uint64_t> tried() const;
   void apply(const Outcome& outcome);
+
+ private:
+  void defer(const Outcome& outcome);
 };
 
 /// A stretch of a file that could not be read and was passed over.

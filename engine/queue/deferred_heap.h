@@ -1,16 +1,14 @@
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
-#include <deque>
 
 #include "engine/queue/packed_recipient.h"
+#include "engine/queue/recipient_line.h"
 #include "io/clock.h"
 
 namespace sluice::engine::queue {
 
-/// A queue's recipients that wait for their time, the earliest first: 25 octets each, in pieces
-/// that come and go with their number.
+/// A queue's recipients that wait for their time, the earliest first.
 class DeferredHeap {
  public:
   explicit DeferredHeap(const RecipientPacker& packer) : packer_(packer) {}
@@ -18,7 +16,7 @@ class DeferredHeap {
 
   size_t size() const { return heap_.size(); }
   /// When the first is due: to be tried, or its sender to be told. `never` when there is none.
-  io::Instant next() const { return heap_.empty() ? io::never : due(heap_.front()); }
+  io::Instant next() const { return heap_.empty() ? io::never : due(heap_[0]); }
 
   /// `is_warned_first`: it is due when its mailing warns, its own time comes later. O(log n).
   void push(PackedRecipient recipient, bool is_warned_first);
@@ -26,34 +24,30 @@ class DeferredHeap {
   PackedRecipient pop();
 
   /// Takes those out that `is_wanted`, in no order. O(n).
-  template <class Predicate>
-  std::deque<PackedRecipient> take_if(Predicate&& is_wanted) {
-    std::deque<PackedRecipient> taken;
-    for (size_t n = heap_.size(); n > 0; --n) {  // piece by piece: there is memory for one of each
-      const PackedRecipient recipient = heap_.front();
-      heap_.pop_front();
+  RecipientLine take_if(auto&& is_wanted) {
+    RecipientLine taken;
+    for (size_t n = heap_.size(); n > 0; --n) {  // in place: there is memory for one of each
+      const PackedRecipient recipient = heap_.pop_front();
       (is_wanted(recipient) ? taken : heap_).push_back(recipient);
     }
-    order();
+    for (size_t i = heap_.size() / 2; i > 0; --i) sift_down(i - 1);
     return taken;
   }
   /// O(n).
-  template <class Predicate>
-  size_t count_if(Predicate&& is_wanted) const {
-    return static_cast<size_t>(std::ranges::count_if(heap_, is_wanted));
+  size_t count_if(auto&& is_wanted) const {
+    size_t count = 0;
+    for (size_t i = 0; i < heap_.size(); ++i) count += is_wanted(heap_[i]);
+    return count;
   }
 
  private:
   io::Instant due(const PackedRecipient& recipient) const {
     return recipient.is_warned_first_ ? packer_.warns(recipient) : recipient.retry_at();
   }
-  auto later() const {
-    return [this](const PackedRecipient& a, const PackedRecipient& b) { return due(a) > due(b); };
-  }
-  void order();
+  void sift_down(size_t place);
 
   const RecipientPacker& packer_;
-  std::deque<PackedRecipient> heap_;
+  RecipientLine heap_;  // [i] is due no later than [2i + 1] and [2i + 2]
 };
 
 }  // namespace sluice::engine::queue

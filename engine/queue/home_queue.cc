@@ -46,20 +46,18 @@ io::Instant HomeQueue::warns(const Mailing& mailing, const Now& now) const {
 
 void HomeQueue::add(MailingPtr mailing, std::vector<Range> ranges, const Waited& waited,
                     Orders&& orders, const Now& now) {
-  const uint64_t uid = mailing->campaign->info().uid;
   if (waited.refusals > 0) {
     refusals_ = std::max<uint32_t>(refusals_, waited.refusals);
     fruitless_ = std::max<uint32_t>(fruitless_, waited.refusals);
     backed_off_until_ = std::max(backed_off_until_, now.instant + (waited.until - now.wall));
     is_exhaustion_due_ = true;
-    notes_[uid] = {mailing, waited.one, waited.attempts, setbacks_};
+    notes_.restore(mailing, waited);
   }
   if (ranges.empty()) return;
   const io::Instant until = expires(*mailing, now), warned = warns(*mailing, now);
-  const Source whole(std::move(mailing), std::move(ranges), setbacks_ - waited.attempts, until,
-                     warned);
+  const Source whole(mailing, std::move(ranges), setbacks_ - waited.attempts, until, warned);
   place(whole, orders);
-  if (!orders.is_empty()) orders_[uid] = std::move(orders);
+  orders_.set(*mailing, std::move(orders));
 }
 
 /// Its recipients, each in the list where the orders want it.
@@ -99,12 +97,18 @@ void HomeQueue::forget_times(const Source& source) {
 }
 
 /// The connections that failed in a row are the queue's own count, too.
-void HomeQueue::restore(Returned&& returned, const Now& now) {
-  const uint32_t refusals = returned.item.refusals;
-  refusals_ = std::max(refusals_, refusals);
-  fruitless_ = std::max(fruitless_, refusals);
-  returned.item.setbacks = setbacks_;
-  give_back(std::move(returned), now);
+void HomeQueue::restore(const MailingPtr& mailing, const std::vector<Range>& ranges,
+                        const EarlierRun& earlier, const spool::Waits& waits, const Now& now) {
+  for (const Range range : ranges)
+    for (auto at = earlier.deferrals.lower_bound(range.first);
+         at != earlier.deferrals.end() && at->first - range.first < range.count; ++at) {
+      Returned returned =
+          earlier.returned(mailing, at->second, waits, in_doubt_, now.instant, now.wall);
+      refusals_ = std::max<uint32_t>(refusals_, returned.item.refusals);
+      fruitless_ = std::max<uint32_t>(fruitless_, returned.item.refusals);
+      returned.item.setbacks = setbacks_;
+      take_in(returned, false, now);
+    }
 }
 
 void HomeQueue::give_back(Returned&& returned, const Now& now) {
@@ -116,13 +120,17 @@ void HomeQueue::give_back(Returned&& returned, const Now& now) {
     returned.why = std::move(told->second.why);
     being_told_.erase(told);
   }
+  take_in(returned, true, now);
+}
+
+void HomeQueue::take_in(Returned& returned, bool in_front, const Now& now) {
   untried_ += !returned.item.was_deferred;
   const PackedRecipient recipient = packer_.pack(returned, warns(*returned.mailing, now));
   if (is_cancelled(recipient)) return cancelled_.push_back(recipient);
   if (returned.is_doubtful) return doubtful_.push_back(recipient);
   if (returned.due > now.instant) return defer(recipient, returned.due, now);
-  if (now.instant < backed_off_until_ && noted_.refusals > 0) note(recipient);
-  place(recipient, true, now);
+  if (now.instant < backed_off_until_ && notes_.is_in_row()) note(recipient);
+  place(recipient, in_front, now);
 }
 
 void HomeQueue::defer(PackedRecipient recipient, io::Instant due, const Now& now) {
@@ -133,36 +141,25 @@ void HomeQueue::defer(PackedRecipient recipient, io::Instant due, const Now& now
   deferred_.push(recipient, !recipient.was_told() && warns(mailing, now) < due);
 }
 
-/// Null when operators said nothing of its mailing.
-const Orders* HomeQueue::orders(const PackedRecipient& recipient) const {
-  if (orders_.empty()) return nullptr;
-  const auto orders = orders_.find(packer_.mailing(recipient)->campaign->info().uid);
-  return orders == orders_.end() ? nullptr : &orders->second;
-}
-
 bool HomeQueue::is_cancelled(const PackedRecipient& recipient) const {
-  const Orders* const said = orders(recipient);
-  return said != nullptr && contains(said->cancelled, recipient.number());
+  return orders_.is_cancelled(*packer_.mailing(recipient), recipient.number());
 }
 
 /// To wait until it is released, whatever else it waits for.
 bool HomeQueue::is_held(const PackedRecipient& recipient) const {
-  if (recipient.is_held_in_doubt()) return true;
-  const Orders* const said = orders(recipient);
-  return said != nullptr && contains(said->held, recipient.number());
+  return recipient.is_held_in_doubt() ||
+         orders_.is_held(*packer_.mailing(recipient), recipient.number());
 }
 
 /// One whose time has come.
 void HomeQueue::place(PackedRecipient recipient, bool in_front, const Now& now) {
   const Mailing& mailing = *packer_.mailing(recipient);
   ready_expires_ = std::min(ready_expires_, expires(mailing, now));
-  Recipients* list = &ready_;
-  if (const Orders* const said = orders(recipient)) {
-    if (contains(said->cancelled, recipient.number()))
-      list = &cancelled_;
-    else if (contains(said->held, recipient.number()))
-      list = &held_;
-  }
+  RecipientLine* list = &ready_;
+  if (orders_.is_cancelled(mailing, recipient.number()))
+    list = &cancelled_;
+  else if (orders_.is_held(mailing, recipient.number()))
+    list = &held_;
   if (!recipient.was_told() && list != &cancelled_) {
     const io::Instant warned = warns(mailing, now);
     if (warned <= now.instant)
@@ -194,7 +191,6 @@ void HomeQueue::collect_due(const Now& now) {
 /// O(what waits here): an operator's word.
 void HomeQueue::steer(const MailingPtr& mailing, Orders&& orders, const std::vector<Range>& due,
                       bool is_release, const Now& now) {
-  const uint64_t uid = mailing->campaign->info().uid;
   const bool holds_more = !orders.is_empty();
   Sources of_mailing;
   for (Sources* list : {&sources_, &held_sources_})
@@ -204,39 +200,36 @@ void HomeQueue::steer(const MailingPtr& mailing, Orders&& orders, const std::vec
     unlent_ -= source.remaining();
     place(source, orders);
   }
-  if (orders.is_empty())
-    orders_.erase(uid);
-  else
-    orders_[uid] = std::move(orders);
-  for (Recipients* list : {&ready_, &held_}) place_again(*list, mailing.get(), now);
+  orders_.set(*mailing, std::move(orders));
+  for (RecipientLine* list : {&ready_, &held_}) place_again(*list, mailing.get(), now);
   make_due(*mailing, due, is_release, now);
   held_deferred_ = deferred_.count_if([this](const PackedRecipient& r) { return is_held(r); });
   is_recall_due_ |= holds_more;
 }
 
 /// Those of the mailing, or all, go where they belong now.
-void HomeQueue::place_again(Recipients& list, const Mailing* mailing, const Now& now) {
-  Recipients concerned;
+void HomeQueue::place_again(RecipientLine& list, const Mailing* mailing, const Now& now) {
+  RecipientLine concerned;
   for (size_t n = list.size(); n > 0; --n) {
-    const PackedRecipient recipient = list.front();
-    list.pop_front();
+    const PackedRecipient recipient = list.pop_front();
     const bool is_of_it = mailing == nullptr || packer_.mailing(recipient).get() == mailing;
     (is_of_it ? concerned : list).push_back(recipient);
   }
-  for (; !concerned.empty(); concerned.pop_front()) place(concerned.front(), false, now);
+  while (!concerned.empty()) place(concerned.pop_front(), false, now);
 }
 
 /// Those that wait for their time, and of whom it is not left to them.
 void HomeQueue::make_due(const Mailing& mailing, const std::vector<Range>& due, bool is_release,
                          const Now& now) {
-  Recipients taken = deferred_.take_if([&](const PackedRecipient& recipient) {
+  RecipientLine taken = deferred_.take_if([&](const PackedRecipient& recipient) {
     if (packer_.mailing(recipient).get() != &mailing) return false;
     return is_cancelled(recipient) ||
            (contains(due, recipient.number()) && recipient.is_held_in_doubt() == is_release);
   });
-  for (; !taken.empty(); taken.pop_front()) {
-    taken.front().release();
-    come_due(taken.front(), now);
+  while (!taken.empty()) {
+    PackedRecipient recipient = taken.pop_front();
+    recipient.release();
+    come_due(recipient, now);
   }
   if (!due.empty() && !is_release) backed_off_until_ = now.instant;
 }
@@ -251,7 +244,7 @@ void HomeQueue::session_news(const SessionNews& news, const Now& now) {
   shards_[news.shard].open = news.open_now;
   shards_[news.shard].grants -= news.grants_ended;
   for (const HostNews& host : news.hosts) board_.note(host, now.instant);
-  if (news.opened > 0) end_row(now);
+  if (news.opened > 0 && std::exchange(refusals_, 0) > 0) notes_.end_row(now.wall);
   if (news.proven > 0) fruitless_ = 0;
   if (news.opened > 0 && now.instant >= no_growth_until_)
     allowed_ = std::min<uint32_t>(route_.policy.sessions_max, std::max(allowed_, 2 * open()));
@@ -268,13 +261,6 @@ void HomeQueue::session_news(const SessionNews& news, const Now& now) {
     setback(news.setback, now);
   else
     back_off(true, now);
-}
-
-/// A session opened.
-void HomeQueue::end_row(const Now& now) {
-  if (std::exchange(refusals_, 0) == 0) return;
-  is_row_over_ = true;
-  row_over_at_ = now.wall;
 }
 
 void HomeQueue::hosts_found(dns::HostListPtr list, const Now& now) {
@@ -296,12 +282,11 @@ void HomeQueue::hosts_found(dns::HostListPtr list, const Now& now) {
 void HomeQueue::setback(SetbackPtr why, const Now& now) {
   ++setbacks_, ++refusals_;
   last_ = untold_ = std::move(why);
-  is_unnoted_ = is_exhaustion_due_ = true;
-  is_row_over_ = false;  // the note of this one tells how long the row is
+  is_exhaustion_due_ = true;
   back_off(false, now);
-  noted_ = {.refusals = saturated(refusals_),
-            .at = now.wall,
-            .until = now.wall + (backed_off_until_ - now.instant)};
+  notes_.setback({.refusals = saturated(refusals_),
+                  .at = now.wall,
+                  .until = now.wall + (backed_off_until_ - now.instant)});
 }
 
 void HomeQueue::back_off(bool opened, const Now& now) {
@@ -345,41 +330,20 @@ void HomeQueue::settle_doubtful(Outside& outside) {
       {.kind = is_held ? spool::OutcomeKind::intent : spool::OutcomeKind::in_doubt}, outside);
 }
 
-/// One note does for all of a mailing's recipients here: those who were never tried by themselves
-/// have the same number of attempts, and what the others waited for follows from when.
-void HomeQueue::note(const Mailing& mailing, uint32_t one, uint16_t attempts) {
-  const auto [it, is_new] = notes_.try_emplace(mailing.campaign->info().uid);
-  Note& note = it->second;
-  if (!is_new && note.setbacks == setbacks_ && note.attempts >= attempts) return;
-  note = {mailing.weak_from_this(), one, attempts, setbacks_, false};
-  is_noting_due_ = true;
-}
-
 void HomeQueue::note(const PackedRecipient& recipient) {
   Item item = packer_.item(recipient, setbacks_);
   fold(item);
   const bool is_alone = item.was_deferred || item.was_told;
-  note(*packer_.mailing(recipient), item.number, is_alone ? 0 : item.attempts);
+  notes_.note(*packer_.mailing(recipient), item.number, is_alone ? 0 : item.attempts);
 }
 
 void HomeQueue::write_notes(Outside& outside) {
-  if (std::exchange(is_unnoted_, false)) {
-    std::erase_if(notes_, [](const auto& entry) { return entry.second.mailing.expired(); });
+  if (notes_.is_round_due()) {
     for (const Source& source : sources_)
-      note(source.mailing(), source.first(), saturated(setbacks_ - source.setbacks()));
-    for (const PackedRecipient& recipient : ready_) note(recipient);
+      notes_.note(source.mailing(), source.first(), saturated(setbacks_ - source.setbacks()));
+    for (size_t i = 0; i < ready_.size(); ++i) note(ready_[i]);
   }
-  const auto write = [&](const Note& note, Waited waited) {
-    waited.one = note.one, waited.attempts = note.attempts;
-    if (const MailingPtr mailing = note.mailing.lock()) outside.note_wait(*mailing, waited);
-  };
-  if (std::exchange(is_noting_due_, false))
-    for (auto& [uid, note] : notes_)
-      if (!std::exchange(note.is_written, true)) write(note, noted_);
-  if (!std::exchange(is_row_over_, false)) return;
-  for (const auto& [uid, note] : notes_) write(note, {.at = row_over_at_, .until = row_over_at_});
-  notes_.clear();
-  noted_ = {};
+  notes_.write([&](const Mailing& m, const Waited& waited) { outside.note_wait(m, waited); });
 }
 
 /// The log tells of a setback with the recipients that would have been next.
@@ -401,8 +365,9 @@ void HomeQueue::expire(const Now& now, Outside& outside) {
   const Ending ending{.kind = spool::OutcomeKind::expired};
   if (!end_if(ready_, is_over, ending, outside) || !end_if(held_, is_over, ending, outside)) return;
   ready_expires_ = io::never;
-  for (const Recipients* list : {&ready_, &held_})
-    for (const PackedRecipient& r : *list) ready_expires_ = std::min(ready_expires_, time_of(r));
+  for (const RecipientLine* list : {&ready_, &held_})
+    for (size_t i = 0; i < list->size(); ++i)
+      ready_expires_ = std::min(ready_expires_, time_of((*list)[i]));
 }
 
 /// Those that waited for as many setbacks as they may. Looked for once after each setback.
@@ -458,7 +423,7 @@ void HomeQueue::tell_delays(const Now& now, Outside& outside) {
     move_source(warnings_.begin()->second, delayed_sources_);
   if (now.instant >= ready_warns_) {
     ready_warns_ = io::never;
-    for (Recipients* list : {&ready_, &held_}) place_again(*list, nullptr, now);
+    for (RecipientLine* list : {&ready_, &held_}) place_again(*list, nullptr, now);
   }
   const Ending ending{.why = last_, .is_delay = true, .until = backed_off_until_};
   end_sources(delayed_sources_, ending, outside);
@@ -472,31 +437,33 @@ void HomeQueue::end_sources(Sources& sources, const Ending& ending, Outside& out
 }
 
 /// Those of one block together. False: some are left, for want of a free place with the ender.
-bool HomeQueue::end_if(Recipients& list, auto&& is_over, Ending ending, Outside& outside) {
+bool HomeQueue::end_if(RecipientLine& list, auto&& is_over, Ending ending, Outside& outside) {
   const auto why = [&](const PackedRecipient& r) -> const SetbackPtr& {
     return packer_.why(r) ? packer_.why(r) : last_;
   };
-  auto at = list.begin(), kept_end = at;  // those before `at` that stay are before kept_end
-  while (at != list.end()) {
-    if (!is_over(*at)) {
-      *kept_end++ = *at++;
+  size_t at = 0, kept = 0;  // of those before `at`, the first `kept` stay
+  while (at < list.size()) {
+    if (!is_over(list[at])) {
+      list[kept++] = list[at++];
       continue;
     }
     if (ending_ >= endings_max) break;
-    ending.why = why(*at);
-    if (ending.is_delay) ending.until = at->retry_at();
-    auto batch = batch_of_block(*at);
-    for (; at != list.end() && is_over(*at) && why(*at) == ending.why && batch_takes(*batch, *at);
+    ending.why = why(list[at]);
+    if (ending.is_delay) ending.until = list[at].retry_at();
+    auto batch = batch_of_block(list[at]);
+    for (; at < list.size() && is_over(list[at]) && why(list[at]) == ending.why &&
+           batch_takes(*batch, list[at]);
          ++at) {
+      const PackedRecipient& one = list[at];
       if (ending.is_delay)
-        being_told_.try_emplace({batch->mailing.get(), at->number()},
-                                Told{at->is_held_in_doubt(), at->retry_at(), packer_.why(*at)});
-      batch->items.push_back(take(*at));
+        being_told_.try_emplace({batch->mailing.get(), one.number()},
+                                Told{one.is_held_in_doubt(), one.retry_at(), packer_.why(one)});
+      batch->items.push_back(take(one));
     }
     end(finished(std::move(batch)), ending, outside);
   }
-  const bool is_done = at == list.end();
-  list.erase(kept_end, at);
+  const bool is_done = at == list.size();
+  list.erase(kept, at);
   return is_done;
 }
 
@@ -582,12 +549,9 @@ std::unique_ptr<Batch> HomeQueue::next_batch(uint32_t items_max) {
 /// Those of one block that are due together travel together; a block is read once for them.
 std::unique_ptr<Batch> HomeQueue::next_ready(uint32_t items_max) {
   if (ready_.empty()) return nullptr;
-  auto batch = batch_of_block(ready_.front());
-  while (!ready_.empty() && batch->items.size() < items_max &&
-         batch_takes(*batch, ready_.front())) {
-    batch->items.push_back(take(ready_.front()));
-    ready_.pop_front();
-  }
+  auto batch = batch_of_block(ready_[0]);
+  while (!ready_.empty() && batch->items.size() < items_max && batch_takes(*batch, ready_[0]))
+    batch->items.push_back(take(ready_.pop_front()));
   return finished(std::move(batch));
 }
 
@@ -631,8 +595,8 @@ void HomeQueue::fold(Item& item) const {
 }
 
 bool HomeQueue::is_idle() const {
-  return waiting() == 0 && ending_ == 0 && !is_finding_ && being_told_.empty() && orders_.empty() &&
-         open() == 0 &&
+  return waiting() == 0 && ending_ == 0 && !is_finding_ && being_told_.empty() &&
+         orders_.is_empty() && open() == 0 &&
          std::ranges::none_of(shards_, [](const PerShard& s) { return s.grants > 0; });
 }
 

@@ -1,20 +1,22 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <list>
 #include <map>
 #include <memory>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "engine/message.h"
 #include "engine/queue/deferred_heap.h"
+#include "engine/queue/earlier_run.h"
 #include "engine/queue/host_board.h"
+#include "engine/queue/order_book.h"
 #include "engine/queue/packed_recipient.h"
 #include "engine/queue/rate_limit.h"
+#include "engine/queue/recipient_line.h"
 #include "engine/queue/source.h"
+#include "engine/queue/wait_notes.h"
 #include "io/clock.h"
 
 namespace sluice::engine::queue {
@@ -67,8 +69,9 @@ class HomeQueue {
 
   void add(MailingPtr mailing, std::vector<Range> ranges, const Waited& waited, Orders&& orders,
            const Now& now);
-  /// One that was tried, in earlier runs.
-  void restore(Returned&& returned, const Now& now);
+  /// Those of `ranges` that earlier runs tried. O(how many these are).
+  void restore(const MailingPtr& mailing, const std::vector<Range>& ranges,
+               const EarlierRun& earlier, const spool::Waits& waits, const Now& now);
   void give_back(Returned&& returned, const Now& now);
   void want(unsigned shard) { ++shards_[shard].hungry; }
   void steer(const MailingPtr& mailing, Orders&& orders, const std::vector<Range>& due,
@@ -86,12 +89,13 @@ class HomeQueue {
   bool is_idle() const;
 
   const Route& route() const { return route_; }
-  /// Recipients that wait for somebody to release them: on orders, or because it is not known
+  /// RecipientLine that wait for somebody to release them: on orders, or because it is not known
   /// whether they arrived.
   uint64_t held() const { return held_unlent_ + held_.size() + held_deferred_; }
-  /// Recipients not tried by themselves that wait for a destination which took no session lately.
+  /// RecipientLine not tried by themselves that wait for a destination which took no session
+  /// lately.
   uint64_t backed_off() const { return fruitless_ > 0 ? unlent_ - held_unlent_ + untried_ : 0; }
-  /// Recipients that wait here: not lent, no fate.
+  /// RecipientLine that wait here: not lent, no fate.
   uint64_t waiting() const {
     return unlent_ + ready_.size() + deferred_.size() + doubtful_.size() + held_.size() +
            cancelled_.size() + delayed_.size();
@@ -111,7 +115,6 @@ class HomeQueue {
     io::Instant retry_at{};
     SetbackPtr why;
   };
-  using Recipients = std::deque<PackedRecipient>;
   using Sources = std::list<Source>;
 
   io::Instant expires(const Mailing& mailing, const Now& now) const;
@@ -122,8 +125,6 @@ class HomeQueue {
   void collect_due(const Now& now);
   void setback(SetbackPtr why, const Now& now);
   void back_off(bool opened, const Now& now);
-  void end_row(const Now& now);
-  void note(const Mailing& mailing, uint32_t one, uint16_t attempts);
   void note(const PackedRecipient& recipient);
   void write_notes(Outside& outside);
   void tell(Outside& outside);
@@ -138,18 +139,18 @@ class HomeQueue {
   void add_part(const Source& whole, std::vector<Range>&& ranges, Sources& to);
   Sources::iterator move_source(Sources::iterator source, Sources& to);
   void forget_times(const Source& source);
-  const Orders* orders(const PackedRecipient& recipient) const;
   bool is_cancelled(const PackedRecipient& recipient) const;
   bool is_held(const PackedRecipient& recipient) const;
+  void take_in(Returned& returned, bool in_front, const Now& now);
   void defer(PackedRecipient recipient, io::Instant due, const Now& now);
   void come_due(PackedRecipient recipient, const Now& now);
   void place(PackedRecipient recipient, bool in_front, const Now& now);
-  void place_again(Recipients& list, const Mailing* mailing, const Now& now);
+  void place_again(RecipientLine& list, const Mailing* mailing, const Now& now);
   Item take(const PackedRecipient& recipient);
   void make_due(const Mailing& mailing, const std::vector<Range>& due, bool is_release,
                 const Now& now);
   void end(std::unique_ptr<Batch> batch, const Ending& ending, Outside& outside);
-  bool end_if(Recipients& list, auto&& is_over, Ending ending, Outside& outside);
+  bool end_if(RecipientLine& list, auto&& is_over, Ending ending, Outside& outside);
   void issue_permits(const Now& now, Outside& outside, bool is_closed);
   void lend(const Now& now, Outside& outside);
   uint32_t batch_items_max() const;
@@ -174,15 +175,15 @@ class HomeQueue {
   uint64_t unlent_ = 0, held_unlent_ = 0;            // of all these; of held_sources_
   RecipientPacker packer_;                           // of all below
   DeferredHeap deferred_{packer_};
-  Recipients ready_;  // their time has come
-  Recipients doubtful_, held_, cancelled_, delayed_;
+  RecipientLine ready_;  // their time has come
+  RecipientLine doubtful_, held_, cancelled_, delayed_;
   std::map<std::pair<const Mailing*, uint32_t>, Told> being_told_;  // as they were
   uint64_t untried_ = 0;                   // of all packed here: not tried by themselves
   uint64_t held_deferred_ = 0;             // of deferred_
   io::Instant ready_expires_ = io::never;  // the earliest of ready_ and held_
   io::Instant ready_warns_ = io::never;    // likewise
   std::vector<PerShard> shards_;
-  std::unordered_map<uint64_t, Orders> orders_;  // by the campaign's uid
+  OrderBook orders_;
   bool is_recall_due_ = false;
   uint32_t allowed_ = 1;
   io::Instant no_growth_until_{};  // the host refused a session while others were open
@@ -192,19 +193,8 @@ class HomeQueue {
   io::Instant backed_off_until_{};
   SetbackPtr last_, untold_;
   io::Instant recall_at_ = io::never;  // expiry or warning of what shards may hold untouched
-  struct Note {
-    std::weak_ptr<const Mailing> mailing;
-    uint32_t one = 0;
-    uint16_t attempts = 0;
-    int32_t setbacks = 0;  // of the queue, when it was taken
-    bool is_written = true;
-  };
-  std::map<uint64_t, Note> notes_;  // by uid: who waits since the row of refusals began
-  Waited noted_;                    // the row's last setback, of this run
-  bool is_noting_due_ = false;      // some note is not written
-  bool is_row_over_ = false;        // a session opened, which is not written
-  io::WallTime row_over_at_{};
-  bool is_unnoted_ = false, is_exhaustion_due_ = false;  // since the last setback
+  WaitNotes notes_;
+  bool is_exhaustion_due_ = false;  // since the last setback
   bool is_finding_ = false;
   unsigned ending_ = 0;
   unsigned turn_ = 0;  // the shard asked first for hunger

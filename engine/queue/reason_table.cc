@@ -28,47 +28,43 @@ size_t hash_of(const Setback& s) {
   return hash;
 }
 
-constexpr std::string_view lost = "the answer is not kept: too many different ones wait";
+const std::string lost = "the answer is not kept: too many different ones wait";
 
 }  // namespace
 
 ReasonTable::Index ReasonTable::take(const SetbackPtr& why) {
   if (!why) return none;
-  Setback kept = *why;
-  kept.phases_us = {};
-  for (const size_t full : {whole_max, 2 * whole_max, size_t{index_max}}) {
-    const size_t hash = hash_of(kept);
-    Index index = find(hash, kept);
-    if (index == none && by_hash_.size() < full)
-      index = add(hash, std::make_shared<const Setback>(std::move(kept)));
-    if (index != none) {
-      ++entries_[index].waiting;
-      return index;
-    }
-    if (full == whole_max)
-      kept = {.stage = kept.stage, .code = kept.code, .enhanced = kept.enhanced};
-    else
-      kept = {.stage = kept.stage};
-    kept.reason = lost;
-  }
-  CHECK(false);  // there are no more stages
+  Index index = find_or_add(*why, whole_max);
+  if (index == none)
+    index = find_or_add({.stage = why->stage,
+                         .code = why->code,
+                         .enhanced = why->enhanced,
+                         .text = {},
+                         .reason = lost},
+                        2 * whole_max);
+  if (index == none)
+    index = find_or_add({.stage = why->stage, .text = {}, .reason = lost}, index_max);
+  CHECK(index != none);
+  ++entries_[index].waiting;
+  return index;
 }
 
-ReasonTable::Index ReasonTable::find(size_t hash, const Setback& why) const {
+/// `none` when there are as many as `full`, and not this one.
+ReasonTable::Index ReasonTable::find_or_add(const Setback& why, size_t full) {
+  const size_t hash = hash_of(why);
   const auto [first, last] = by_hash_.equal_range(hash);
   for (auto at = first; at != last; ++at)
     if (say_the_same(*entries_[at->second].why, why)) return at->second;
-  return none;
-}
-
-ReasonTable::Index ReasonTable::add(size_t hash, SetbackPtr why) {
+  if (by_hash_.size() >= full) return none;
   if (free_.empty()) {
     free_.push_back(static_cast<Index>(entries_.size()));
     entries_.emplace_back();
   }
   const Index index = free_.back();
   free_.pop_back();
-  entries_[index].why = std::move(why);
+  auto kept = std::make_shared<Setback>(why);
+  kept->phases_us = {};
+  entries_[index].why = std::move(kept);
   by_hash_.emplace(hash, index);
   return index;
 }

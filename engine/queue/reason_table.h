@@ -33,8 +33,7 @@ class ReasonTable {
     SetbackPtr why;
     uint64_t waiting = 0;
   };
-  Index find(size_t hash, const Setback& why) const;
-  Index add(size_t hash, SetbackPtr why);
+  Index find_or_add(const Setback& why, size_t full);
 
   std::vector<Entry> entries_ = std::vector<Entry>(1);
   std::vector<Index> free_;

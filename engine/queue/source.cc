@@ -6,18 +6,13 @@ namespace sluice::engine::queue {
 
 namespace {
 
-/// No fate, and not deferred by an earlier run.
-bool waits(const spool::Progress& recovered, uint32_t number) {
-  return !recovered.has_fate(number) && !recovered.deferred.contains(number);
-}
-
-uint32_t count_waiting(const spool::Progress& recovered, const std::vector<Range>& ranges) {
-  const bool is_new = recovered.fates.empty() && recovered.deferred.empty();
+/// Those of whom earlier runs know nothing.
+uint32_t count_waiting(const Mailing& mailing, const std::vector<Range>& ranges) {
   uint32_t count = 0;
   for (const Range range : ranges) {
-    if (is_new) count += range.count;
-    for (uint32_t i = 0; !is_new && i < range.count; ++i)
-      count += waits(recovered, range.first + i);
+    count += range.count;
+    for (uint32_t i = 0; !mailing.tried.empty() && i < range.count; ++i)
+      count -= mailing.was_tried(range.first + i);
   }
   return count;
 }
@@ -32,7 +27,7 @@ Source::Source(MailingPtr mailing, std::vector<Range> ranges, int32_t setbacks, 
       setbacks_(setbacks),
       expires_(expires),
       warns_(warns),
-      remaining_(count_waiting(mailing_->recovered, ranges_)) {}
+      remaining_(count_waiting(*mailing_, ranges_)) {}
 
 Source::Source(const Source& whole, std::vector<Range> ranges)
     : Source(whole.mailing_, std::move(ranges), whole.setbacks_, whole.expires_, whole.warns_) {
@@ -50,7 +45,6 @@ std::vector<Range> Source::rest() const {
 
 std::unique_ptr<Batch> Source::next(uint32_t items_max) {
   const spool::Campaign& campaign = *mailing_->campaign;
-  const spool::Progress& recovered = mailing_->recovered;
   while (range_ < ranges_.size()) {
     const Range range = ranges_[range_];
     if (offset_ == range.count) {
@@ -64,7 +58,7 @@ std::unique_ptr<Batch> Source::next(uint32_t items_max) {
     auto batch = std::make_unique<Batch>(Batch{mailing_, block, {}});
     uint32_t number = first;
     for (; number < end && batch->items.size() < items_max; ++number)
-      if (waits(recovered, number))
+      if (!mailing_->was_tried(number))
         batch->items.push_back({.number = number, .setbacks = setbacks_});
     offset_ = number - range.first;
     remaining_ -= static_cast<uint32_t>(batch->items.size());

@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <deque>
 #include <memory>
+#include <random>
 
 #include "io/check.h"
 
@@ -74,6 +76,38 @@ TEST(DeferredHeap, gives_those_taken_out_and_keeps_the_order_of_the_others) {
     EXPECT_EQ(queue.heap.pop().number(), n);
   }
   EXPECT_EQ(queue.heap.size(), 0u);
+}
+
+TEST(RecipientLine, is_a_row_at_both_ends) {
+  Queue queue;
+  RecipientLine line;
+  std::deque<uint32_t> expected;
+  std::mt19937 random(3);
+  for (uint32_t n = 0; n < 200'000; ++n) {
+    const PackedRecipient one = queue.packer.pack({.mailing = queue.a, .item = {n}}, io::never);
+    const bool grows = random() % 100 < (n / 20'000 % 2 == 0 ? 70u : 20u);
+    if (grows || expected.empty()) {
+      const bool in_front = random() % 2 == 0;
+      in_front ? line.push_front(one) : line.push_back(one);
+      in_front ? expected.push_front(n) : expected.push_back(n);
+    } else if (random() % 100 == 0) {
+      const size_t first = random() % expected.size();
+      const size_t last = std::min(first + random() % 40, expected.size());
+      line.erase(first, last);
+      expected.erase(expected.begin() + static_cast<ptrdiff_t>(first),
+                     expected.begin() + static_cast<ptrdiff_t>(last));
+    } else if (random() % 2 == 0) {
+      EXPECT_EQ(line.pop_front().number(), expected.front());
+      expected.pop_front();
+    } else {
+      EXPECT_EQ(line.pop_back().number(), expected.back());
+      expected.pop_back();
+    }
+    ASSERT_EQ(line.size(), expected.size());
+    if (expected.empty()) continue;
+    const size_t any = random() % expected.size();
+    ASSERT_EQ(line[any].number(), expected[any]);
+  }
 }
 
 TEST(RecipientPacker, gives_back_what_it_packed) {

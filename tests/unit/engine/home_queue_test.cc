@@ -154,6 +154,25 @@ TEST(HomeQueue, lends_every_recipient_of_its_ranges_once) {
   EXPECT_EQ(world.numbers(), expected);
 }
 
+TEST(HomeQueue, takes_in_those_of_its_ranges_that_earlier_runs_deferred) {
+  World world(1);
+  const io::WallTime now = world.time().wall;
+  EarlierRun earlier;
+  earlier.deferrals.put({.recipient = 2, .attempt = 1, .next_attempt = now - 1s});
+  earlier.deferrals.put({.recipient = 3, .attempt = 4, .next_attempt = now + 60s});
+  earlier.deferrals.put({.recipient = 4, .attempt = 2, .next_attempt = now + 60s});
+  earlier.deferrals.put({.recipient = 9, .attempt = 1, .next_attempt = now - 1s});
+  earlier.standing.retried = {{4, 1}};
+  world.queue->restore(mailing(10), {{0, 5}}, earlier, {}, world.time());
+  EXPECT_EQ(world.queue->waiting(), 3u);
+  world.lend_all();
+  EXPECT_EQ(world.numbers(), (std::multiset<uint32_t>{2, 4}));
+  world.now += 60s;
+  world.serve();
+  EXPECT_EQ(world.numbers(), (std::multiset<uint32_t>{2, 3, 4}));
+  EXPECT_EQ(world.granted[0].back()->items[0].attempts, 4);
+}
+
 TEST(HomeQueue, passes_over_recipients_that_have_a_fate_or_wait_for_a_retry) {
   World world(1);
   spool::Progress recovered;
