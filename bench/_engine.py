@@ -8,7 +8,7 @@ import time
 
 here = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(here.parent / "tests" / "integration"))
-from _sluice import SLUICE, Sink  # noqa: E402, F401
+from _sluice import SLUICE, Sink, free_port  # noqa: E402, F401
 
 LINE = "Sixty-five characters of newsletter that say nothing new at all.\n"
 
@@ -67,7 +67,11 @@ class Engine:
         return int(re.search(what + r":\s+(\d+)", pathlib.Path(f"/proc/{self.process.pid}/status").read_text())[1])
 
     def delivered(self):
-        """Yields the number of delivered ones whenever the log has grown, looking each millisecond."""
+        return self.counted("delivered")
+
+    def counted(self, event):
+        """Yields how many `event` the log has whenever there are more, looking each millisecond."""
+        sought = f'"event":"{event}"'.encode()
         count, rest = 0, b""
         while not self.log.exists():
             time.sleep(0.001)
@@ -78,7 +82,7 @@ class Engine:
                     time.sleep(0.001)
                     continue
                 whole, _, rest = (rest + octets).rpartition(b"\n")
-                new = whole.count(b'"event":"delivered"')
+                new = whole.count(sought)
                 if new:
                     count += new
                     yield count
