@@ -24,6 +24,13 @@ Op op_of(const MustacheToken& token) {
 
 }  // namespace
 
+bool is_plain_message_id(std::string_view text) {
+  constexpr size_t bytes_max = 900;
+  return text.size() <= bytes_max && text.starts_with('<') && text.ends_with('>') &&
+         text.find('@') != text.npos && !has_mustache(text) &&
+         std::ranges::all_of(text, [](char c) { return c > ' ' && c < 0x7f; });
+}
+
 void FieldCompiler::fail(const Value& value, std::string_view near, std::string_view text) {
   if (value.written.empty()) return source_.fail_outside(value.where, text);
   // The text is unfolded and decoded: what it came from is found again when it stands there as it
@@ -235,15 +242,6 @@ void FieldCompiler::add_message_id(uint64_t campaign_uid, std::string_view domai
   builder_.text(fmt::format("@{}>", domain));
   builder_.end(element);
   builder_.end_field(field);
-  builder_.set_message_id(element);
-}
-
-void FieldCompiler::keep_message_id(std::string_view id) {
-  const uint32_t field = builder_.begin_field("Message-ID:", false);
-  const uint32_t element = builder_.begin_element(Layout::token);
-  builder_.text(id);
-  builder_.end(element);
-  builder_.end(field);  // not end_field(), which would make octets of it
   builder_.set_message_id(element);
 }
 

@@ -11,6 +11,10 @@
 
 namespace sluice::engine::mail {
 
+/// Is it a Message-ID (RFC 5322 section 3.6.4, liberally) that needs no encoding, folding or
+/// merging?
+bool is_plain_message_id(std::string_view text);
+
 /// Compiles header fields and the sender into a program. What needs no change and has no tags stays
 /// as written.
 class FieldCompiler {
@@ -23,8 +27,6 @@ class FieldCompiler {
   void compile_added(std::string_view name, std::string_view value, std::string_view where);
   /// Message-ID: <uid-hex.number@domain>.
   void add_message_id(uint64_t campaign_uid, std::string_view domain);
-  /// One of the message's own, without tags: known as such, and the same for all.
-  void keep_message_id(std::string_view id);
   void compile_sender(std::string_view sender);
 
  private:

@@ -105,43 +105,48 @@ const HeaderField* Header::find(std::string_view name) const {
   return found == fields.end() ? nullptr : &*found;
 }
 
-Header parse_header(std::string_view text, HeaderPlace place, SourceText& source) {
+Header scan_header(std::string_view text) {
   Header header;
-  bool has_border = false;
   while (!text.empty()) {
     const size_t line_end = text.find("\r\n");
     const auto line = text.substr(0, line_end);
     const auto whole = text.substr(0, line_end == text.npos ? text.size() : line_end + 2);
-    if (line.empty()) {
-      text.remove_prefix(2);
-      has_border = true;
-      break;
-    }
-    if (is_blank(line.front()) && !header.fields.empty()) {
+    const bool is_fold = !line.empty() && is_blank(line.front()) && !header.fields.empty();
+    const auto name = is_fold ? std::string_view() : field_name(line);
+    if (is_fold) {
       auto& field = header.fields.back();
       field.value = {field.value.data(), static_cast<size_t>(line.end() - field.value.begin())};
       field.raw = {field.raw.data(), static_cast<size_t>(whole.end() - field.raw.begin())};
-      text.remove_prefix(whole.size());
-      continue;
+    } else if (!name.empty()) {
+      header.fields.push_back({name, line.substr(name.size() + 1), whole});
+    } else {
+      header.has_border = line.empty();
+      if (header.has_border) text.remove_prefix(whole.size());
+      break;
     }
-    const auto name = field_name(line);
-    if (name.empty()) {
-      const auto what = line.substr(0, 40);
-      source.fail(
-          line,
-          header.fields.empty() && place == HeaderPlace::message
-              ? std::string("the message does not begin with a header; write header lines (From: "
-                            "...), an empty line, then the text")
-              : fmt::format("\"{}\" is no header line; an empty line must end the header", what));
-      return header;
-    }
-    if (name.find("{{") != name.npos) source.fail(line, "no tags in a header's name");
-    header.fields.push_back({name, line.substr(name.size() + 1), whole});
     text.remove_prefix(whole.size());
   }
   header.body = text;
-  if (!has_border && place == HeaderPlace::message) {
-    source.fail(text, "no empty line between header and body");
+  return header;
+}
+
+Header parse_header(std::string_view text, HeaderPlace place, SourceText& source) {
+  Header header = scan_header(text);
+  for (const auto& field : header.fields)
+    if (field.name.find("{{") != field.name.npos)
+      source.fail(field.raw, "no tags in a header's name");
+  if (header.has_border) return header;
+  if (!header.body.empty()) {
+    const auto line = header.body.substr(0, header.body.find("\r\n"));
+    source.fail(line,
+                header.fields.empty() && place == HeaderPlace::message
+                    ? std::string("the message does not begin with a header; write header lines "
+                                  "(From: ...), an empty line, then the text")
+                    : fmt::format("\"{}\" is no header line; an empty line must end the header",
+                                  line.substr(0, 40)));
+    header.body.remove_prefix(header.body.size());
+  } else if (place == HeaderPlace::message) {
+    source.fail(header.body, "no empty line between header and body");
   }
   return header;
 }

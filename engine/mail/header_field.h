@@ -32,12 +32,16 @@ FieldKind kind_of(const HeaderField& field);
 struct Header {
   std::vector<HeaderField> fields;
   std::string_view body;
+  bool has_border = false;  // the empty line; without it `body` is what is no header line
 
   const HeaderField* find(std::string_view name) const;
 };
 
 /// Where a header stands: only a part's may be empty.
 enum class HeaderPlace { message, part };
+
+/// Reads fields, CRLF lines, up to the empty line or what is no field.
+Header scan_header(std::string_view text);
 
 /// Reads the header that `text`, of `source`, begins with. Mistakes go to `source`.
 Header parse_header(std::string_view text, HeaderPlace place, SourceText& source);

@@ -100,6 +100,15 @@ void ProgramBuilder::end_field(uint32_t number) {
   wire(field);
 }
 
+void ProgramBuilder::keep_message_id(std::string_view name, std::string_view id) {
+  const uint32_t field = begin_field(std::string(name) + ":", false);
+  const uint32_t element = begin_element(Layout::token);
+  text(id);
+  end(element);
+  end(field);  // not end_field(), which would make octets of it
+  set_message_id(element);
+}
+
 void ProgramBuilder::end_message() {
   program_.message_end = static_cast<uint32_t>(program_.code.size());
   label_ = program_.message_end;

@@ -27,6 +27,9 @@ class ProgramBuilder {
   /// Ends a field; one whose text is known already becomes octets.
   void end_field(uint32_t number);
 
+  /// The field of a Message-ID that is the same for all: known as such. `name` as it is written.
+  void keep_message_id(std::string_view name, std::string_view id);
+
   void end_message();
   void set_message_id(uint32_t element) { program_.message_id = element; }
   bool has_message_id() const { return program_.message_id != 0; }

@@ -56,6 +56,10 @@ class Template {
 
   static std::expected<Template, std::vector<TemplateError>> compile(const TemplateInput& input);
 
+  /// A message that goes out as it is: complete, CRLF lines, not stuffed; what looks like a tag in
+  /// it, or in `sender`, is content. The same for all recipients.
+  static Template literal(std::string_view message, std::string_view sender);
+
   /// For messages that are ready before they are spooled, one a recipient: the only field (besides
   /// `email`) holds the whole message in wire form, and the sender is the null sender. The field
   /// may have 8-bit octets when its recipient says needs_8bit.

@@ -39,14 +39,6 @@ std::string cut_lines(std::string_view text) {
   return out;
 }
 
-// RFC 5322 section 3.6.4, liberally: nothing in it that needs encoding, folding or merging.
-bool is_message_id(std::string_view text) {
-  constexpr size_t bytes_max = 900;
-  return text.size() <= bytes_max && text.starts_with('<') && text.ends_with('>') &&
-         text.find('@') != text.npos && !has_mustache(text) &&
-         std::ranges::all_of(text, [](char c) { return c > ' ' && c < 0x7f; });
-}
-
 class TemplateCompiler {
  public:
   /// `is_shared`: if nothing else makes it personal, its Message-ID shall not.
@@ -96,7 +88,7 @@ class TemplateCompiler {
   }
 
   bool is_kept_message_id(const HeaderField& field) const {
-    return is_shared_ && field.is("Message-ID") && is_message_id(unfold(field.value));
+    return is_shared_ && field.is("Message-ID") && is_plain_message_id(unfold(field.value));
   }
 
   void check_header(const Header& header) {
@@ -123,7 +115,7 @@ class TemplateCompiler {
     for (const auto& field : header.fields) {
       if (is_dropped(field) || is_replaced_message_id(field)) continue;
       if (is_kept_message_id(field)) {
-        fields_.keep_message_id(unfold(field.value));
+        builder_.keep_message_id("Message-ID", unfold(field.value));
         has_kept_message_id_ = true;
       } else {
         put_field(field, part, plan);
@@ -275,6 +267,23 @@ std::expected<Template, std::vector<TemplateError>> Template::compile(const Temp
     program = TemplateCompiler(input, false).run();
   if (!program) return std::unexpected(std::move(program.error()));
   return Template(std::move(*program));
+}
+
+Template Template::literal(std::string_view message, std::string_view sender) {
+  ProgramBuilder builder;
+  const Header header = scan_header(message);
+  const HeaderField* id = header.find("Message-ID");
+  if (id != nullptr && is_plain_message_id(unfold(id->value))) {
+    const auto before = static_cast<size_t>(id->raw.data() - message.data());
+    builder.wire(message.substr(0, before));
+    builder.keep_message_id(id->name, unfold(id->value));
+    message.remove_prefix(before + id->raw.size());
+  }
+  builder.wire(message);
+  builder.end_message();
+  if (!is_ascii(sender)) builder.set_has_utf8_envelope();
+  builder.text(sender);
+  return Template(std::move(builder).finish({}));
 }
 
 }  // namespace sluice::engine::mail
