@@ -29,12 +29,23 @@ std::expected<ListFile, int> ListFile::open(const std::string& path) {
   return file;
 }
 
+ListFile ListFile::holding(std::string octets) {
+  ListFile file(-1, false);
+  file.octets_ = std::move(octets);
+  return file;
+}
+
 ListFile::~ListFile() {
   if (is_owned_ && descriptor_ >= 0) ::close(descriptor_);
 }
 
 std::expected<size_t, int> ListFile::read(std::span<char> out) {
   size_t done = 0;
+  if (descriptor_ < 0) {
+    done = octets_.copy(out.data(), out.size(), octets_read_);
+    octets_read_ += done;
+    return done;
+  }
   while (done < out.size()) {
     const ssize_t got = ::read(descriptor_, out.data() + done, out.size() - done);
     if (got == 0) break;

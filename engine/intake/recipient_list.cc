@@ -68,14 +68,16 @@ bool looks_like_json(const std::string& path, std::string_view start) {
 
 }  // namespace
 
-RecipientList::RecipientList(const std::string& path, ListFile file)
-    : name_(path == "-" ? "standard input" : path), file_(std::move(file)) {}
-
 std::expected<std::unique_ptr<RecipientList>, ListError> RecipientList::open(
     const std::string& path) {
   auto file = ListFile::open(path);
   if (!file) return std::unexpected(unreadable(path, file.error()));
-  std::unique_ptr<RecipientList> list(new RecipientList(path, std::move(*file)));
+  return read(std::move(*file), path == "-" ? "standard input" : path);
+}
+
+std::expected<std::unique_ptr<RecipientList>, ListError> RecipientList::read(ListFile file,
+                                                                             std::string name) {
+  std::unique_ptr<RecipientList> list(new RecipientList(std::move(name), std::move(file)));
   if (auto done = list->read_header(); !done) return std::unexpected(std::move(done.error()));
   if (auto done = list->check_columns(); !done) return std::unexpected(std::move(done.error()));
   return list;

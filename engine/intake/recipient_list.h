@@ -30,6 +30,10 @@ class RecipientList {
   /// (.csv; .jsonl, .ndjson, .json), else by the first octet: `{` begins JSON Lines.
   static std::expected<std::unique_ptr<RecipientList>, ListError> open(const std::string& path);
 
+  /// The same with a list that is open or at hand; `name` for errors, and for the format.
+  static std::expected<std::unique_ptr<RecipientList>, ListError> read(ListFile file,
+                                                                       std::string name);
+
   /// Names of the columns in their order, `email` (however it was capitalised) among them.
   const std::vector<std::string>& columns() const { return columns_; }
   /// Columns (counted without `email`) whose values may not hold CR or LF.
@@ -55,7 +59,7 @@ class RecipientList {
   uint8_t recipients_need() const { return recipients_need_; }
 
  private:
-  RecipientList(const std::string& path, ListFile file);
+  RecipientList(std::string name, ListFile file) : name_(std::move(name)), file_(std::move(file)) {}
   std::expected<void, ListError> read_header();
   std::expected<void, ListError> check_columns();
   std::expected<void, ListError> fill();

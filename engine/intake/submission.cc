@@ -10,6 +10,7 @@
 #include <cstring>
 #include <ctime>
 #include <span>
+#include <utility>
 
 #include "engine/intake/shown.h"
 #include "engine/intake/suppression_list.h"
@@ -131,11 +132,23 @@ Submission::Done Submission::check_options() {
         fmt::format("--campaign {}: 1 to {} octets of UTF-8 without control characters are wanted",
                     shown(info_.id), spool::campaign_id_bytes_max));
   }
+  info_.is_repeatable = options_.is_repeatable;
   receipt_.campaign = info_.id;
   return {};
 }
 
 Submission::Done Submission::read_message() {
+  if (options_.at_hand) {
+    message_ = *std::exchange(options_.at_hand, std::nullopt);
+  } else if (auto done = read_message_file(); !done) {
+    return done;
+  }
+  if (message_.size() <= mail::Template::message_bytes_max) return {};
+  return failure(Kind::data, fmt::format("{}: the message is larger than {} octets",
+                                         options_.message, mail::Template::message_bytes_max));
+}
+
+Submission::Done Submission::read_message_file() {
   auto file = ListFile::open(options_.message);
   if (!file) return failure(unreadable(options_.message, file.error()));
   constexpr size_t step_bytes = 1024 * 1024;
@@ -147,22 +160,24 @@ Submission::Done Submission::read_message() {
     message_.resize(before + *got);
     if (*got < step_bytes) break;
   }
-  if (message_.size() > mail::Template::message_bytes_max) {
-    return failure(Kind::data, fmt::format("{}: the message is larger than {} octets",
-                                           options_.message, mail::Template::message_bytes_max));
-  }
   return {};
 }
 
 Submission::Done Submission::open_list() {
-  auto list = RecipientList::open(options_.recipients);
-  if (!list) return failure(list.error());
-  list_ = std::move(*list);
-  return {};
+  if (list_ == nullptr) {
+    auto list = RecipientList::open(options_.recipients);
+    if (!list) return failure(list.error());
+    list_ = std::move(*list);
+  }
+  if (!options_.is_literal || list_->columns().size() == 1) return {};
+  return failure(
+      Kind::data,
+      fmt::format("{}: the message goes out as it is, and takes no merge fields", list_->name()));
 }
 
 std::expected<mail::Template, SubmissionFailure> Submission::compile_with(
     const std::vector<mail::ColumnStatistics>& statistics) const {
+  if (options_.is_literal) return mail::Template::literal(message_, options_.from);
   auto compiled = mail::Template::compile({.message = message_,
                                            .path = options_.message,
                                            .columns = list_->columns(),

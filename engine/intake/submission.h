@@ -22,10 +22,13 @@ namespace sluice::engine::intake {
 
 /// What a submitter asks for; fields are called like the options of `sluice send`.
 struct SubmissionOptions {
-  std::string message;     // path
-  std::string recipients;  // path, or "-"
-  std::string from;        // envelope sender, with tags
-  std::string campaign;    // "": a name is made up
+  std::string message;                 // path; of a message that is at hand, a name for errors
+  std::optional<std::string> at_hand;  // the message itself
+  bool is_literal = false;             // it goes out as it is: mail::Template::literal()
+  std::string recipients;              // path, or "-"
+  std::string from;                    // envelope sender, with tags; of a literal message without
+  std::string campaign;                // "": a name is made up
+  bool is_repeatable = true;           // false: nothing is left behind when all have their fates
   std::string spool;
   std::string next_hop;
   std::string suppress;     // path, or ""
@@ -88,6 +91,9 @@ class Submission {
   /// Called now and then while rows are read and written; false: give up, as interrupted.
   std::function<bool(const char* doing, uint64_t done)> progress;
 
+  /// Recipients from elsewhere than options.recipients.
+  void set_list(std::unique_ptr<RecipientList> list) { list_ = std::move(list); }
+
   std::expected<Receipt, SubmissionFailure> run();
 
   /// After run(), when options.preview asked for them: in the order of the list; rows dropped as
@@ -104,6 +110,7 @@ class Submission {
   bool is_look() const { return options_.dry_run || options_.preview > 0; }
   Done check_options();
   Done read_message();
+  Done read_message_file();
   Done open_list();
   Done look_at_template();
   Done open_campaign();
