@@ -24,6 +24,11 @@ void declare_priority(CLI::App& app, std::optional<engine::Priority>& priority,
 /// The options by which a command finds its configuration.
 class ConfigurationOptions {
  public:
+  ConfigurationOptions() = default;
+  /// As if they had been given; "" for not.
+  ConfigurationOptions(std::string path, std::string spool)
+      : path_(std::move(path)), spool_(std::move(spool)) {}
+
   void declare_config(CLI::App& app);
   void declare_spool(CLI::App& app,
                      const char* meaning = "The spool's folder, instead of the configuration's");

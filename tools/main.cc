@@ -17,6 +17,7 @@
 #include "tools/log_command.h"
 #include "tools/queue_command.h"
 #include "tools/send_command.h"
+#include "tools/sendmail/sendmail_command.h"
 #include "tools/serve_command.h"
 #include "tools/sink_command.h"
 
@@ -36,6 +37,7 @@ constexpr Command commands[] = {
     {"explain", explain_command, "route, limits and the whole timeline of mail to an address"},
     {"log", log_command, "read the transaction log: what became of whom, when and why"},
     {"check", check_command, "check a configuration: every mistake in one go"},
+    {"sendmail", sendmail_command, "drop-in for sendmail(1): mail from a program on this machine"},
     {"sink", sink_command, "a receiving test server, fast, with faults on demand"},
 };
 
@@ -64,7 +66,7 @@ Exit codes are those of sysexits.h: 0 done, 64 usage, 65 bad input data, 66 no i
 void print_overview(std::FILE* to) {
   fmt::print(to, "{}", introduction);
   for (const Command& command : commands)
-    fmt::print(to, "  {:<7} {}\n", command.name, command.meaning);
+    fmt::print(to, "  {:<8} {}\n", command.name, command.meaning);
   fmt::print(to, "{}", conclusion);
 }
 
@@ -109,6 +111,9 @@ int main(int argc, char** argv) {
   // A peer that closes its connection, or a reader that closes our output, is an answer, not a
   // reason to die.
   std::signal(SIGPIPE, SIG_IGN);
+  const std::string_view called = argc > 0 ? argv[0] : "";
+  if (called.substr(called.rfind('/') + 1) == "sendmail")
+    return run(*std::ranges::find(commands, "sendmail", &Command::name), argc, argv);
   if (argc < 2) {
     print_overview(stderr);
     return EX_USAGE;

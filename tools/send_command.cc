@@ -11,6 +11,7 @@
 #include "io/uring.h"
 #include "tools/command_line.h"
 #include "tools/deliver.h"
+#include "tools/exit_code.h"
 #include "tools/interrupt.h"
 #include "tools/progress.h"
 
@@ -143,21 +144,6 @@ void declare(CLI::App& app, Arguments& arguments) {
   arguments.configuration.declare_config(app);
   app.add_flag("--json", arguments.json, "Print the result as JSON");
   app.add_flag("--quiet", arguments.quiet, "No progress");
-}
-
-int exit_code(SubmissionFailure::Kind kind) {
-  switch (kind) {
-    case SubmissionFailure::Kind::usage:         return EX_USAGE;
-    case SubmissionFailure::Kind::data:          return EX_DATAERR;
-    case SubmissionFailure::Kind::no_input:      return EX_NOINPUT;
-    case SubmissionFailure::Kind::cannot_create: return EX_CANTCREAT;
-    case SubmissionFailure::Kind::io:            return EX_IOERR;
-    case SubmissionFailure::Kind::try_later:     return EX_TEMPFAIL;
-    case SubmissionFailure::Kind::not_allowed:   return EX_NOPERM;
-    case SubmissionFailure::Kind::unavailable:   return EX_UNAVAILABLE;
-    case SubmissionFailure::Kind::interrupted:   return EX_TEMPFAIL;
-  }
-  return EX_SOFTWARE;
 }
 
 nlohmann::ordered_json json_of(const Receipt& receipt) {

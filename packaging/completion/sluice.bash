@@ -4,7 +4,7 @@ _sluice() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]:-} words=''
   COMPREPLY=()
   if ((COMP_CWORD == 1)); then
-    mapfile -t COMPREPLY < <(compgen -W 'send serve queue explain log check sink --help --version' -- "$current")
+    mapfile -t COMPREPLY < <(compgen -W 'send serve queue explain log check sendmail sink --help --version' -- "$current")
     return
   fi
   case $previous in
@@ -48,6 +48,7 @@ _sluice() {
     explain) words='--help --at --priority --next-hop --spool --config --json' ;;
     log) words='--help --recipient --id --campaign --destination --event --since --until --follow --json --history --log --spool --config' ;;
     check) words='--help --defaults --describe --json --config' ;;
+    sendmail) words='--help -t -i -f -F -N -R -V --config --spool' ;;
     sink) words='--help --listen --count --save --delay --fault --extensions --hostname --threads --quiet --config --json' ;;
   esac
   mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")

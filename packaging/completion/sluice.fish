@@ -7,6 +7,7 @@ complete -c sluice -n __fish_use_subcommand -a queue -d 'see and steer what wait
 complete -c sluice -n __fish_use_subcommand -a explain -d 'what would become of mail to an address'
 complete -c sluice -n __fish_use_subcommand -a log -d 'read the transaction log'
 complete -c sluice -n __fish_use_subcommand -a check -d 'check a configuration'
+complete -c sluice -n __fish_use_subcommand -a sendmail -d 'drop-in for sendmail(1)'
 complete -c sluice -n __fish_use_subcommand -a sink -d 'a receiving test server'
 complete -c sluice -n __fish_use_subcommand -l help -d 'overview'
 complete -c sluice -n __fish_use_subcommand -l version -d 'version'
@@ -83,6 +84,10 @@ complete -c sluice -n '__fish_seen_subcommand_from check' -l defaults -d 'a file
 complete -c sluice -n '__fish_seen_subcommand_from check' -l describe -d 'all keys, as Markdown'
 complete -c sluice -n '__fish_seen_subcommand_from check' -l json -d 'result as JSON'
 complete -c sluice -n '__fish_seen_subcommand_from check' -l config -r -F -d 'configuration'
+
+complete -c sluice -n '__fish_seen_subcommand_from sendmail' -l help -d 'options and examples'
+complete -c sluice -n '__fish_seen_subcommand_from sendmail' -l spool -x -a '(__fish_complete_directories)' -d 'the spool'
+complete -c sluice -n '__fish_seen_subcommand_from sendmail' -l config -r -F -d 'configuration'
 
 complete -c sluice -n '__fish_seen_subcommand_from sink' -l help -d 'options and examples'
 complete -c sluice -n '__fish_seen_subcommand_from sink' -l listen -x -d 'address to listen on'
