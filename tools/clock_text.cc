@@ -8,15 +8,9 @@
 
 namespace sluice::tools {
 
-std::string json_time(io::WallTime time) {
-  std::string out;
-  engine::report::TimeText().append(out, time);
-  return out;
-}
-
 std::string clock_text(io::WallTime time) {
   constexpr size_t to_the_second = 19;
-  std::string out = json_time(time).substr(0, to_the_second);
+  std::string out = engine::report::time_text(time).substr(0, to_the_second);
   out[10] = ' ';
   return out;
 }

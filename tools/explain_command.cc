@@ -18,6 +18,8 @@
 
 namespace sluice::tools {
 
+using engine::report::SpoolView;
+
 namespace {
 
 constexpr const char* examples = R"(

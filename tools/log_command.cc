@@ -13,14 +13,19 @@
 #include <optional>
 
 #include "engine/report/json_writer.h"
+#include "engine/report/log_files.h"
+#include "engine/report/log_record.h"
 #include "tools/command_line.h"
-#include "tools/log_files.h"
 #include "tools/log_filter.h"
 #include "tools/log_history.h"
-#include "tools/log_record.h"
 #include "tools/log_table.h"
 
 namespace sluice::tools {
+
+using engine::report::LineReader;
+using engine::report::log_files;
+using engine::report::LogRecord;
+using engine::report::LogRecordReader;
 
 namespace {
 

@@ -15,6 +15,8 @@
 
 namespace sluice::tools {
 
+using engine::report::LogRecord;
+
 namespace {
 
 constexpr std::string_view event_names[] = {"accepted",  "delivered", "deferred", "failed",

@@ -6,8 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/report/log_record.h"
 #include "io/clock.h"
-#include "tools/log_record.h"
 
 namespace sluice::tools {
 
@@ -25,7 +25,7 @@ class LogFilter {
   static std::expected<LogFilter, std::string> make(const LogQuestion& question, io::WallTime now);
 
   bool may_match(std::string_view line) const;
-  bool matches(const LogRecord& record) const;
+  bool matches(const engine::report::LogRecord& record) const;
 
   /// No line before this can match; "" when any can.
   const std::string& since() const { return since_; }

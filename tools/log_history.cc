@@ -11,6 +11,8 @@
 
 namespace sluice::tools {
 
+using engine::report::LogRecord;
+
 namespace {
 
 constexpr size_t indent = 26;

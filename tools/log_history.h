@@ -7,7 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "tools/log_record.h"
+#include "engine/report/log_record.h"
 
 namespace sluice::tools {
 
@@ -22,10 +22,10 @@ class LogHistory {
   /// A destination's failed connections that are kept at most.
   static constexpr size_t setbacks_max = 100'000;
 
-  void add(const LogRecord& record);
+  void add(const engine::report::LogRecord& record);
   /// Is it one that tells of a failed connection: of anybody?
-  static bool is_setback(const LogRecord& record);
-  void add_setback(const LogRecord& record);
+  static bool is_setback(const engine::report::LogRecord& record);
+  void add_setback(const engine::report::LogRecord& record);
 
   /// Recipients in the order in which they first appeared. Safe for a terminal. `asked`: the one
   /// address that was asked for, "" for none: it is told of its destination when the log has
@@ -35,30 +35,32 @@ class LogHistory {
  private:
   struct Recipient {
     std::string address, id, campaign, message_id;
-    std::vector<LogRecord> records;
+    std::vector<engine::report::LogRecord> records;
   };
   /// One failed connection, and the domains of those it was told with.
   struct Setback {
-    LogRecord record;
+    engine::report::LogRecord record;
     std::set<std::string, std::less<>> domains;
   };
   struct Row {
-    const LogRecord* record;
+    const engine::report::LogRecord* record;
     uint64_t attempt = 0;
     bool is_with_others = false;
   };
 
-  std::vector<Row> rows(const std::vector<LogRecord>& records, std::string_view domain) const;
-  std::vector<const LogRecord*> setbacks(const std::string& after, const std::string& before,
-                                         std::string_view domain,
-                                         const std::set<std::string>& hosts) const;
+  std::vector<Row> rows(const std::vector<engine::report::LogRecord>& records,
+                        std::string_view domain) const;
+  std::vector<const engine::report::LogRecord*> setbacks(const std::string& after,
+                                                         const std::string& before,
+                                                         std::string_view domain,
+                                                         const std::set<std::string>& hosts) const;
   std::string text(const Recipient& recipient) const;
   std::string text_of_destination(const std::string& address) const;
 
   std::vector<Recipient> recipients_;
   std::unordered_map<std::string, size_t> by_id_;
-  std::unordered_map<std::string, LogRecord> accepted_;  // of whole campaigns
-  std::vector<Setback> setbacks_;                        // as they came
+  std::unordered_map<std::string, engine::report::LogRecord> accepted_;  // of whole campaigns
+  std::vector<Setback> setbacks_;                                        // as they came
   bool is_full_ = false;
 };
 

@@ -6,6 +6,8 @@
 
 namespace sluice::tools {
 
+using engine::report::LogRecord;
+
 namespace {
 
 std::string count_text(uint64_t count, std::string_view noun) {

@@ -6,18 +6,20 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "engine/report/spool_view.h"
 #include "io/uring.h"
 #include "tools/command_line.h"
 #include "tools/progress.h"
 #include "tools/queue/listing.h"
 #include "tools/queue/selection.h"
 #include "tools/queue/showing.h"
-#include "tools/queue/spool_view.h"
 #include "tools/queue/steering.h"
 #include "tools/queue/summary.h"
 #include "tools/terminal_text.h"
 
 namespace sluice::tools {
+
+using engine::report::SpoolView;
 
 namespace {
 

@@ -200,6 +200,19 @@ std::string Rule::encode() const {
   return object.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
+std::optional<Rule::Stretch> parse_stretch(std::string_view text) {
+  constexpr size_t uid_digits = 16;
+  Rule::Stretch stretch{.first = 0, .last = UINT32_MAX};
+  const char* const end = text.data() + text.size();
+  const auto uid = std::from_chars(text.data(), end, stretch.uid, 16);
+  if (uid.ec != std::errc() || uid.ptr != text.data() + uid_digits) return std::nullopt;
+  if (uid.ptr == end) return stretch;
+  const auto number = std::from_chars(uid.ptr + 1, end, stretch.first);
+  if (*uid.ptr != '.' || number.ec != std::errc() || number.ptr != end) return std::nullopt;
+  stretch.last = stretch.first;
+  return stretch;
+}
+
 std::expected<Rule, std::string> Rule::decode(std::string_view name, std::string_view text) {
   return Decoding().run(name, text);
 }

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <expected>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -50,6 +51,9 @@ struct Rule {
 };
 
 std::string_view name(Rule::Action action);
+
+/// `UID.NUMBER` of a recipient or `UID` of a campaign, as the log writes them.
+std::optional<Rule::Stretch> parse_stretch(std::string_view text);
 
 /// The recipients of `campaign` that the rule speaks of, ascending; O(groups + recipients given).
 /// All but a hold leave a campaign alone that was accepted later.

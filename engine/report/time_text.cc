@@ -25,4 +25,10 @@ void TimeText::append(std::string& out, io::WallTime time) {
   out.append(digits, sizeof digits - 1);
 }
 
+std::string time_text(io::WallTime time) {
+  std::string out;
+  TimeText().append(out, time);
+  return out;
+}
+
 }  // namespace sluice::engine::report

@@ -18,4 +18,7 @@ class TimeText {
   std::string prefix_;  // "2026-11-22T05:27:44."
 };
 
+/// One time.
+std::string time_text(io::WallTime time);
+
 }  // namespace sluice::engine::report

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/config_value.h"
+#include "engine/report/time_text.h"
 #include "io/check.h"
 #include "tools/clock_text.h"
 #include "tools/progress.h"
@@ -14,6 +15,11 @@
 #include "tools/terminal_text.h"
 
 namespace sluice::tools {
+
+using engine::report::SpoolView;
+using engine::report::Waiting;
+using engine::report::WaitingMail;
+using engine::report::WaitState;
 
 namespace {
 
@@ -70,7 +76,7 @@ WaitingThere waiting_there(SpoolView& view, const std::string& address, const st
         out.own.push_back(
             {.id = fmt::format("{:016x}.{}", mail.campaign().info().uid, waiting.number),
              .campaign = mail.campaign().info().id,
-             .state = std::string(tools::name(waiting.state)),
+             .state = std::string(engine::report::name(waiting.state)),
              .reason = wait_reason(view, mail, waiting),
              .attempts = waiting.attempts,
              .next_attempt = waiting.next_attempt,
@@ -219,10 +225,10 @@ std::string Explanation::json() const {
                       {"reason", failure->reason}};
   for (const PolicyLine& line : lines)
     out["policy"][std::string(line.key)] = {{"value", line.value}, {"place", line.place}};
-  out["accepted"] = json_time(accepted_at);
+  out["accepted"] = engine::report::time_text(accepted_at);
   out["priority"] = engine::name(priority);
   for (const TimelineEvent& event : events) {
-    Json row = {{"event", name(event.kind)}, {"time", json_time(event.at)}};
+    Json row = {{"event", name(event.kind)}, {"time", engine::report::time_text(event.at)}};
     if (event.attempt > 0) row["attempt"] = event.attempt;
     row["spread_s"] = std::chrono::duration<double>(event.spread).count();
     out["timeline"].push_back(std::move(row));
@@ -239,8 +245,9 @@ std::string Explanation::json() const {
            {"state", own.state},
            {"reason", own.reason},
            {"attempts", own.attempts},
-           {"next_attempt", own.next_attempt ? Json(json_time(*own.next_attempt)) : Json()},
-           {"expires", json_time(own.expires)}});
+           {"next_attempt",
+            own.next_attempt ? Json(engine::report::time_text(*own.next_attempt)) : Json()},
+           {"expires", engine::report::time_text(own.expires)}});
   }
   return out.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }

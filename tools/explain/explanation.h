@@ -8,9 +8,9 @@
 #include "engine/config.h"
 #include "engine/dns/host_list.h"
 #include "engine/priority.h"
+#include "engine/report/spool_view.h"
 #include "tools/explain/policy_table.h"
 #include "tools/explain/timeline.h"
-#include "tools/queue/spool_view.h"
 
 namespace sluice::tools {
 
@@ -27,7 +27,8 @@ struct WaitingThere {
   std::vector<Own> own;
 };
 /// `address` is "" when only a domain is asked for.
-WaitingThere waiting_there(SpoolView& view, const std::string& address, const std::string& domain);
+WaitingThere waiting_there(engine::report::SpoolView& view, const std::string& address,
+                           const std::string& domain);
 
 /// Everything `sluice explain` says.
 struct Explanation {

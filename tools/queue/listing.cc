@@ -6,11 +6,18 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/recipient.h"
+#include "engine/report/time_text.h"
 #include "tools/clock_text.h"
 #include "tools/progress.h"
 #include "tools/terminal_text.h"
 
 namespace sluice::tools {
+
+using engine::report::SpoolView;
+using engine::report::visit_entries;
+using engine::report::Waiting;
+using engine::report::WaitingMail;
+using engine::report::WaitState;
 
 namespace {
 
@@ -67,8 +74,9 @@ Json json_of(const WaitingMail& mail, const Row& row) {
               {"recipient", row.address},
               {"state", name(waiting.state)},
               {"attempts", waiting.attempts}};
-  out["next_attempt"] = waiting.next_attempt ? Json(json_time(*waiting.next_attempt)) : Json();
-  out["expires"] = json_time(mail.expires(row.group));
+  out["next_attempt"] =
+      waiting.next_attempt ? Json(engine::report::time_text(*waiting.next_attempt)) : Json();
+  out["expires"] = engine::report::time_text(mail.expires(row.group));
   return out;
 }
 

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 
 #include "engine/intake/address.h"
 #include "engine/queue/range_set.h"
@@ -11,6 +10,9 @@
 #include "spool/campaign_name.h"
 
 namespace sluice::tools {
+
+using engine::report::visit_entries;
+using engine::report::WaitingMail;
 
 namespace {
 
@@ -27,23 +29,10 @@ void push(std::vector<Range>& ranges, uint32_t number) {
 
 }  // namespace
 
-std::optional<Rule::Stretch> parse_queue_id(std::string_view text) {
-  constexpr size_t uid_digits = 16;
-  Rule::Stretch stretch{.first = 0, .last = UINT32_MAX};
-  const char* const end = text.data() + text.size();
-  const auto uid = std::from_chars(text.data(), end, stretch.uid, 16);
-  if (uid.ec != std::errc() || uid.ptr != text.data() + uid_digits) return std::nullopt;
-  if (uid.ptr == end) return stretch;
-  const auto number = std::from_chars(uid.ptr + 1, end, stretch.first);
-  if (*uid.ptr != '.' || number.ec != std::errc() || number.ptr != end) return std::nullopt;
-  stretch.last = stretch.first;
-  return stretch;
-}
-
 std::expected<Selection, std::string> Selection::make(const QueueQuestion& question) {
   Selection out;
   for (const std::string& id : question.ids) {
-    const auto stretch = parse_queue_id(id);
+    const auto stretch = engine::queue::parse_stretch(id);
     if (!stretch)
       return std::unexpected(fmt::format(
           "--id {}: is none; write a44485c9e910e465.17 for one recipient, or a44485c9e910e465 for "

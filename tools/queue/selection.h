@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "engine/queue/rule.h"
-#include "tools/queue/spool_view.h"
+#include "engine/report/spool_view.h"
 
 namespace sluice::tools {
 
@@ -31,7 +31,8 @@ class Selection {
   /// The recipients of `mail` that fit, ascending. Reads the blocks of one destination for a
   /// recipient's address, and of all that fit otherwise for a sender that differs from one
   /// recipient to the next; nothing else.
-  std::vector<engine::Range> ranges(io::Proactor& proactor, const WaitingMail& mail) const;
+  std::vector<engine::Range> ranges(io::Proactor& proactor,
+                                    const engine::report::WaitingMail& mail) const;
 
   /// As a rule of this action. With `is_by_number()` it speaks of what add() was told of, else
   /// also of mail that comes later.
@@ -41,8 +42,10 @@ class Selection {
   void add(uint64_t uid, const std::vector<engine::Range>& ranges);
 
  private:
-  std::vector<engine::Range> by_address(io::Proactor& proactor, const WaitingMail& mail) const;
-  std::vector<engine::Range> by_sender(io::Proactor& proactor, const WaitingMail& mail,
+  std::vector<engine::Range> by_address(io::Proactor& proactor,
+                                        const engine::report::WaitingMail& mail) const;
+  std::vector<engine::Range> by_sender(io::Proactor& proactor,
+                                       const engine::report::WaitingMail& mail,
                                        const std::vector<engine::Range>& among) const;
 
   engine::queue::Rule base_;  // campaign and destination
@@ -50,8 +53,5 @@ class Selection {
   std::string recipient_, recipient_domain_, sender_;
   std::vector<engine::queue::Rule::Stretch> found_;
 };
-
-/// `UID.NUMBER` or `UID` as the log writes them.
-std::optional<engine::queue::Rule::Stretch> parse_queue_id(std::string_view text);
 
 }  // namespace sluice::tools

@@ -7,6 +7,7 @@
 
 #include "engine/queue/range_set.h"
 #include "engine/recipient.h"
+#include "engine/report/time_text.h"
 #include "tools/clock_text.h"
 #include "tools/explain/policy_table.h"
 #include "tools/progress.h"
@@ -14,6 +15,12 @@
 #include "tools/terminal_text.h"
 
 namespace sluice::tools {
+
+using engine::report::SpoolView;
+using engine::report::visit_entries;
+using engine::report::Waiting;
+using engine::report::WaitingMail;
+using engine::report::WaitState;
 
 namespace {
 
@@ -32,7 +39,8 @@ class Sheet {
   void add(std::string_view name, const std::string& text) { add(name, text, text); }
   void add(std::string_view name, uint64_t number) { add(name, number, grouped(number)); }
   void add(std::string_view name, io::WallTime time, io::WallTime now) {
-    add(name, json_time(time), fmt::format("{} ({})", clock_text(time), from_now_text(time, now)));
+    add(name, engine::report::time_text(time),
+        fmt::format("{} ({})", clock_text(time), from_now_text(time, now)));
   }
   std::string text(const std::string& head) const { return terminal_text(head) + "\n" + text_; }
   std::string json() const {
@@ -80,7 +88,7 @@ void describe(Sheet& sheet, SpoolView& view, const WaitingMail& mail, const Wait
   sheet.add("attempts", waiting.attempts);
   if (waiting.state == WaitState::waiting ||
       (waiting.next_attempt && *waiting.next_attempt <= view.now()))
-    sheet.add("next_attempt", json_time(view.now()), "now");
+    sheet.add("next_attempt", engine::report::time_text(view.now()), "now");
   else if (waiting.next_attempt)
     sheet.add("next_attempt", *waiting.next_attempt, view.now());
   sheet.add("expires", mail.expires(group), view.now());
@@ -184,7 +192,7 @@ std::string wait_reason(const SpoolView& view, const WaitingMail& mail, const Wa
 }
 
 std::optional<std::string> queue_show(SpoolView& view, const std::string& id, bool json) {
-  const auto stretch = parse_queue_id(id);
+  const auto stretch = engine::queue::parse_stretch(id);
   for (const WaitingMail& mail : view.mails()) {
     const spool::CampaignInfo& info = mail.campaign().info();
     if (info.id == id) return show_campaign(view, mail, json);

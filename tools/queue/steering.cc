@@ -6,6 +6,11 @@
 
 namespace sluice::tools {
 
+using engine::report::SpoolView;
+using engine::report::Waiting;
+using engine::report::WaitingMail;
+using engine::report::WaitState;
+
 namespace {
 
 using engine::queue::Rule;

@@ -5,9 +5,9 @@
 #include <string>
 
 #include "engine/queue/rule.h"
+#include "engine/report/spool_view.h"
 #include "spool/error.h"
 #include "tools/queue/selection.h"
-#include "tools/queue/spool_view.h"
 
 namespace sluice::tools {
 
@@ -19,7 +19,7 @@ struct Steered {
 
 /// Counts who is meant, and hands the rule to the spool unless it would change nothing or
 /// `dry_run`.
-std::expected<Steered, spool::Error> steer(SpoolView& view, Selection& selection,
+std::expected<Steered, spool::Error> steer(engine::report::SpoolView& view, Selection& selection,
                                            engine::queue::Rule::Action action, bool dry_run);
 
 }  // namespace sluice::tools

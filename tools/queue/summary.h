@@ -3,8 +3,8 @@
 #include <cstdint>
 #include <string>
 
+#include "engine/report/spool_view.h"
 #include "tools/queue/selection.h"
-#include "tools/queue/spool_view.h"
 
 namespace sluice::tools {
 
@@ -15,7 +15,7 @@ struct SummaryOptions {
 };
 
 /// What waits, counted by destination or campaign, those with most first.
-std::string queue_summary(SpoolView& view, const Selection& selection,
+std::string queue_summary(engine::report::SpoolView& view, const Selection& selection,
                           const SummaryOptions& options);
 
 }  // namespace sluice::tools

@@ -2,13 +2,13 @@
 
 #include <string>
 
-#include "tools/log_record.h"
+#include "engine/report/log_record.h"
 
 namespace sluice::tools {
 
 /// What the log says of an attempt for ann@example.net at mx1.example.net.
-inline LogRecord attempt(uint64_t number, std::string time, std::string event) {
-  LogRecord record;
+inline engine::report::LogRecord attempt(uint64_t number, std::string time, std::string event) {
+  engine::report::LogRecord record;
   record.time = std::move(time);
   record.event = std::move(event);
   record.id = "5f3a.17";

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "engine/report/time_text.h"
+
 namespace sluice::tools {
 namespace {
 
@@ -21,7 +23,7 @@ TEST(ClockText, says_a_span_in_its_two_largest_units) {
 TEST(ClockText, says_how_far_from_now) {
   const io::WallTime now(1'700'000'000s);
   EXPECT_EQ(clock_text(now), "2023-11-14 22:13:20");
-  EXPECT_EQ(json_time(now), "2023-11-14T22:13:20.000000Z");
+  EXPECT_EQ(engine::report::time_text(now), "2023-11-14T22:13:20.000000Z");
   EXPECT_EQ(from_now_text(now + 61s, now), "in 1m 1s");
   EXPECT_EQ(from_now_text(now - 2h, now), "2h ago");
   EXPECT_EQ(from_now_text(now + 400ms, now), "now");

@@ -8,6 +8,9 @@
 #include "engine/report/log_line.h"
 
 namespace sluice::tools {
+
+using engine::report::LogRecord;
+using engine::report::LogRecordReader;
 namespace {
 
 using engine::report::Event;

@@ -10,6 +10,8 @@
 #include "tools/terminal_text.h"
 
 namespace sluice::tools {
+
+using engine::report::LogRecord;
 namespace {
 
 /// Of the whole campaign: the record of no recipient.

@@ -6,6 +6,8 @@
 #include "tools/terminal_text.h"
 
 namespace sluice::tools {
+
+using engine::report::LogRecord;
 namespace {
 
 TEST(LogTable, a_row_is_one_line_of_at_most_100_columns) {

@@ -1,4 +1,4 @@
-#include "tools/queue/spool_view.h"
+#include "engine/report/spool_view.h"
 
 #include <map>
 
@@ -16,6 +16,9 @@ namespace sluice::tools {
 namespace {
 
 using engine::queue::Rule;
+using engine::report::SpoolView;
+using engine::report::Waiting;
+using engine::report::WaitingMail;
 using spool::OutcomeKind;
 
 constexpr uint64_t uid = 0xc0ffee0000000001;

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace sluice::tools {
+namespace sluice::engine::report {
 
 /// A line of the transaction log, read. Absent keys are empty or 0. Texts are as the peer sent
 /// them: not for a terminal as they are.
@@ -29,4 +29,4 @@ class LogRecordReader {
   std::unique_ptr<Parser> parser_;
 };
 
-}  // namespace sluice::tools
+}  // namespace sluice::engine::report

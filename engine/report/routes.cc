@@ -1,20 +1,19 @@
-#include "tools/queue/routes.h"
+#include "engine/report/routes.h"
 
 #include <algorithm>
 
 #include "engine/config_section.h"
 
-namespace sluice::tools {
+namespace sluice::engine::report {
 
-const engine::DestinationPolicy& Routes::policy(std::string_view domain,
-                                                std::string_view next_hop) {
+const DestinationPolicy& Routes::policy(std::string_view domain, std::string_view next_hop) {
   matched_.first.clear();
   matched_.second = next_hop;
   for (const auto& section : config_.sections)
     if (section->weight(domain) != 0) matched_.first.push_back(section.get());
   const auto [it, is_new] = known_.try_emplace(matched_, nullptr);
   if (!is_new) return *it->second;
-  engine::DestinationPolicy wanted = config_.destination(domain);
+  DestinationPolicy wanted = config_.destination(domain);
   if (!next_hop.empty()) wanted.next_hops = {std::string(next_hop)};
   const auto same = std::ranges::find(policies_, wanted);
   it->second = same != policies_.end() ? &*same : &policies_.emplace_back(std::move(wanted));
@@ -22,8 +21,8 @@ const engine::DestinationPolicy& Routes::policy(std::string_view domain,
 }
 
 Routes::Key Routes::key(std::string_view domain, std::string_view next_hop) {
-  const engine::DestinationPolicy& policy = this->policy(domain, next_hop);
+  const DestinationPolicy& policy = this->policy(domain, next_hop);
   return {&policy, policy.next_hops.empty() ? domain : std::string_view()};
 }
 
-}  // namespace sluice::tools
+}  // namespace sluice::engine::report

@@ -1,4 +1,4 @@
-#include "tools/log_files.h"
+#include "engine/report/log_files.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -13,7 +13,7 @@
 #include <memory>
 #include <utility>
 
-namespace sluice::tools {
+namespace sluice::engine::report {
 
 namespace {
 
@@ -108,4 +108,4 @@ bool LineReader::was_replaced() const {
          mine.st_dev != theirs.st_dev;
 }
 
-}  // namespace sluice::tools
+}  // namespace sluice::engine::report

@@ -1,4 +1,4 @@
-#include "tools/queue/spool_view.h"
+#include "engine/report/spool_view.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -14,12 +14,11 @@
 #include "spool/disk_error.h"
 #include "spool/rule_files.h"
 
-namespace sluice::tools {
+namespace sluice::engine::report {
 
 namespace {
 
-using engine::Range;
-using engine::queue::Rule;
+using queue::Rule;
 
 /// Campaigns whose heads are read at a time.
 constexpr unsigned openings_max = 64;
@@ -47,15 +46,14 @@ std::string_view name(WaitState state) {
   return "";
 }
 
-WaitingMail::WaitingMail(std::shared_ptr<const spool::Campaign> campaign,
-                         engine::CampaignMessage message, engine::mail::Template content,
-                         spool::Progress progress, const std::vector<Rule>& rules,
-                         const engine::Config& config, Routes& routes)
+WaitingMail::WaitingMail(std::shared_ptr<const spool::Campaign> campaign, CampaignMessage message,
+                         mail::Template content, spool::Progress progress,
+                         const std::vector<Rule>& rules, const Config& config, Routes& routes)
     : campaign_(std::move(campaign)),
       message_(std::move(message)),
       content_(std::move(content)),
       progress_(std::move(progress)),
-      standing_(engine::queue::standing(rules, *campaign_, config)) {
+      standing_(queue::standing(rules, *campaign_, config)) {
   for (const spool::Wait& wait : progress_.waits) {
     if (wait.recipient >= campaign_->recipients()) continue;
     const auto& group = campaign_->groups()[group_of(wait.recipient)];
@@ -78,12 +76,12 @@ size_t WaitingMail::group_of(uint32_t number) const {
 }
 
 io::WallTime WaitingMail::expires(size_t group) const {
-  const engine::DestinationPolicy::Expire& expire = groups_[group].policy->expire;
+  const DestinationPolicy::Expire& expire = groups_[group].policy->expire;
   const io::WallTime accepted = campaign_->info().accepted_at;
   switch (message_.priority) {
-    case engine::Priority::urgent:     return accepted + expire.urgent;
-    case engine::Priority::normal:     return accepted + expire.normal;
-    case engine::Priority::non_urgent: return accepted + expire.non_urgent;
+    case Priority::urgent:     return accepted + expire.urgent;
+    case Priority::normal:     return accepted + expire.normal;
+    case Priority::non_urgent: return accepted + expire.non_urgent;
   }
   return accepted + expire.normal;
 }
@@ -125,7 +123,7 @@ std::optional<Waiting> WaitingMail::find(uint32_t number) const {
   return found;
 }
 
-SpoolView::SpoolView(io::Proactor& proactor, const engine::Config& config)
+SpoolView::SpoolView(io::Proactor& proactor, const Config& config)
     : proactor_(proactor), config_(config), now_(proactor.wall()), routes_(config) {}
 
 SpoolView::~SpoolView() {
@@ -138,8 +136,8 @@ SpoolView::~SpoolView() {
 
 /// The journal first: what is unfinished when the campaigns are opened after it was so, with all
 /// its segments, before.
-std::expected<std::unique_ptr<SpoolView>, spool::Error> SpoolView::open(
-    io::Proactor& proactor, const engine::Config& config) {
+std::expected<std::unique_ptr<SpoolView>, spool::Error> SpoolView::open(io::Proactor& proactor,
+                                                                        const Config& config) {
   std::unique_ptr<SpoolView> view(new SpoolView(proactor, config));
   if (auto rules = view->read_rules(); !rules) return std::unexpected(rules.error());
   auto recovered = view->read_journal();
@@ -211,9 +209,9 @@ std::expected<void, spool::Error> SpoolView::open_campaigns(spool::Recovered& re
 
 void SpoolView::add(std::shared_ptr<const spool::Campaign> campaign, spool::Recovered& recovered) {
   files_.push_back(campaign->file());
-  auto message = engine::CampaignMessage::decode(campaign->message());
-  std::optional<engine::mail::Template> content;
-  if (message) content = engine::mail::Template::decode(message->content);
+  auto message = CampaignMessage::decode(campaign->message());
+  std::optional<mail::Template> content;
+  if (message) content = mail::Template::decode(message->content);
   if (!content)
     return problems_.push_back(fmt::format(
         "{}: its message cannot be read; was it written by a newer release?", campaign->path()));
@@ -271,4 +269,4 @@ uint64_t visit_entries(io::Proactor& proactor, const spool::Campaign& campaign, 
   return lost;
 }
 
-}  // namespace sluice::tools
+}  // namespace sluice::engine::report

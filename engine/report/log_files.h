@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-namespace sluice::tools {
+namespace sluice::engine::report {
 
 /// The files of a transaction log's folder, oldest first: those rotated away by the engine
 /// (transactions-TIME.jsonl) or by logrotate (transactions.jsonl.N), then transactions.jsonl. With
@@ -41,4 +41,4 @@ class LineReader {
   std::vector<char> buffer_;
 };
 
-}  // namespace sluice::tools
+}  // namespace sluice::engine::report

@@ -1,4 +1,4 @@
-#include "tools/log_files.h"
+#include "engine/report/log_files.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
-namespace sluice::tools {
+namespace sluice::engine::report {
 namespace {
 
 using testing::ElementsAre;
@@ -102,4 +102,4 @@ TEST_F(LogFiles, reader_knows_when_its_file_was_moved_away) {
 }
 
 }  // namespace
-}  // namespace sluice::tools
+}  // namespace sluice::engine::report

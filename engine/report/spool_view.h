@@ -14,12 +14,12 @@
 #include "engine/config.h"
 #include "engine/mail/template.h"
 #include "engine/queue/rule.h"
+#include "engine/report/routes.h"
 #include "io/proactor.h"
 #include "spool/campaign.h"
 #include "spool/recovery.h"
-#include "tools/queue/routes.h"
 
-namespace sluice::tools {
+namespace sluice::engine::report {
 
 /// How a recipient without a fate waits. `deferred`: for another attempt, of its own or with others
 /// of its destination. `in_doubt`: whether it arrived is not known, and it is not sent again.
@@ -39,39 +39,38 @@ struct Waiting {
 /// One campaign that is not finished.
 class WaitingMail {
  public:
-  WaitingMail(std::shared_ptr<const spool::Campaign> campaign, engine::CampaignMessage message,
-              engine::mail::Template content, spool::Progress progress,
-              const std::vector<engine::queue::Rule>& rules, const engine::Config& config,
-              Routes& routes);
+  WaitingMail(std::shared_ptr<const spool::Campaign> campaign, CampaignMessage message,
+              mail::Template content, spool::Progress progress,
+              const std::vector<queue::Rule>& rules, const Config& config, Routes& routes);
 
   const spool::Campaign& campaign() const { return *campaign_; }
-  const engine::CampaignMessage& message() const { return message_; }
-  const engine::mail::Template& content() const { return content_; }
+  const CampaignMessage& message() const { return message_; }
+  const mail::Template& content() const { return content_; }
   const spool::Progress& progress() const { return progress_; }
-  const engine::DestinationPolicy& policy(size_t group) const { return *groups_[group].policy; }
+  const DestinationPolicy& policy(size_t group) const { return *groups_[group].policy; }
   /// The group that holds `number`.
   size_t group_of(uint32_t number) const;
   io::WallTime expires(size_t group) const;
 
   /// Visits recipients of `range` that have no fate, ascending.
   template <class Visit>
-  void visit(engine::Range range, Visit&& visit) const;
+  void visit(Range range, Visit&& visit) const;
   /// nullopt when it has its fate.
   std::optional<Waiting> find(uint32_t number) const;
 
  private:
   struct Group {
-    const engine::DestinationPolicy* policy = nullptr;
+    const DestinationPolicy* policy = nullptr;
     const spool::Waits* waits = nullptr;  // of its route, which refused connections
   };
-  static bool contains(const std::vector<engine::Range>& ranges, size_t& at, uint32_t number);
+  static bool contains(const std::vector<Range>& ranges, size_t& at, uint32_t number);
   Waiting describe(uint32_t number, size_t group, bool is_held, bool is_cancelled) const;
 
   std::shared_ptr<const spool::Campaign> campaign_;
-  engine::CampaignMessage message_;
-  engine::mail::Template content_;
+  CampaignMessage message_;
+  mail::Template content_;
   spool::Progress progress_;
-  engine::queue::Standing standing_;
+  queue::Standing standing_;
   std::map<Routes::Key, spool::Waits> waits_;
   std::vector<Group> groups_;
 };
@@ -84,14 +83,14 @@ class SpoolView {
  public:
   /// Blocking. `missing` when there is no spool.
   static std::expected<std::unique_ptr<SpoolView>, spool::Error> open(io::Proactor& proactor,
-                                                                      const engine::Config& config);
+                                                                      const Config& config);
   ~SpoolView();
 
   const std::vector<WaitingMail>& mails() const { return mails_; }  // by acceptance
-  const std::vector<engine::queue::Rule>& rules() const { return rules_; }
+  const std::vector<queue::Rule>& rules() const { return rules_; }
   Routes& routes() { return routes_; }
   io::Proactor& proactor() const { return proactor_; }
-  const engine::Config& config() const { return config_; }
+  const Config& config() const { return config_; }
   io::WallTime now() const { return now_; }
   /// The process that delivers from this spool; nullopt: none.
   std::optional<int> engine_pid() const { return engine_pid_; }
@@ -99,7 +98,7 @@ class SpoolView {
   const std::vector<std::string>& problems() const { return problems_; }
 
  private:
-  SpoolView(io::Proactor& proactor, const engine::Config& config);
+  SpoolView(io::Proactor& proactor, const Config& config);
   std::expected<spool::Recovered, spool::Error> read_journal();
   std::expected<void, spool::Error> read_rules();
   std::expected<void, spool::Error> open_campaigns(spool::Recovered& recovered);
@@ -107,10 +106,10 @@ class SpoolView {
   void look_for_engine();
 
   io::Proactor& proactor_;
-  const engine::Config& config_;
+  const Config& config_;
   const io::WallTime now_;
   Routes routes_;
-  std::vector<engine::queue::Rule> rules_;
+  std::vector<queue::Rule> rules_;
   std::vector<WaitingMail> mails_;
   std::vector<io::File> files_;
   std::vector<std::string> problems_;
@@ -119,11 +118,11 @@ class SpoolView {
 
 /// Reads recipients of `range`, block by block; `visit(number, entry)`. Octets that cannot be read
 /// or are damaged are passed over; the result is the number of recipients in them.
-uint64_t visit_entries(io::Proactor& proactor, const spool::Campaign& campaign, engine::Range range,
+uint64_t visit_entries(io::Proactor& proactor, const spool::Campaign& campaign, Range range,
                        const std::function<void(uint32_t number, spool::Bytes entry)>& visit);
 
 template <class Visit>
-void WaitingMail::visit(engine::Range range, Visit&& visit) const {
+void WaitingMail::visit(Range range, Visit&& visit) const {
   const uint64_t end =
       std::min<uint64_t>(uint64_t{range.first} + range.count, campaign_->recipients());
   if (range.first >= end) return;
@@ -144,4 +143,4 @@ void WaitingMail::visit(engine::Range range, Visit&& visit) const {
   }
 }
 
-}  // namespace sluice::tools
+}  // namespace sluice::engine::report

@@ -1,10 +1,10 @@
-#include "tools/log_record.h"
+#include "engine/report/log_record.h"
 
 #include <simdjson.h>
 
 #include <utility>
 
-namespace sluice::tools {
+namespace sluice::engine::report {
 
 struct LogRecordReader::Parser {
   simdjson::dom::parser dom;
@@ -55,4 +55,4 @@ bool LogRecordReader::read(std::string_view line, LogRecord& record) {
   return !record.time.empty() && !record.event.empty();
 }
 
-}  // namespace sluice::tools
+}  // namespace sluice::engine::report
