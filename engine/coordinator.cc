@@ -86,7 +86,9 @@ void Coordinator::campaign_arrived(std::shared_ptr<const spool::Campaign> campai
   totals_.cancelled += recovered.cancelled;
   totals_.in_doubt += recovered.in_doubt;
   totals_.deferred += recovered.deferred.size();
-  if (fates == 0 && recovered.deferred.empty() && recovered.waits.empty())
+  const bool is_new = fates == 0 && recovered.deferred.empty() && recovered.waits.empty();
+  if (is_new) shard_.engine_counters().accepted.add(campaign->recipients());
+  if (is_new)
     shard_.fates().log({.event = report::Event::accepted,
                         .time = shard_.loop().wall(),
                         .id = fmt::format("{:016x}", info.uid),
@@ -256,7 +258,18 @@ void Coordinator::finish(Live& live) {
   });
 }
 
+void Coordinator::count() {
+  report::EngineCounters& counters = shard_.engine_counters();
+  counters.campaigns.set(live_.size());
+  counters.waiting.set(totals_.recipients - totals_.fates());
+  counters.deferred.set(totals_.deferred);
+  counters.held.set(totals_.held);
+  counters.sessions.set(totals_.sessions);
+  counters.spool_bytes.set(spool_.campaign_bytes());
+}
+
 void Coordinator::turn_ended() {
+  count();
   if (!spool_.is_settled() || stopping_) return;
   if (!std::exchange(has_settled_, true)) remove_rules();
   if (until_empty_ && (live_.empty() || is_all_held())) stop();
@@ -277,6 +290,7 @@ void Coordinator::queue_news(const QueueNews& news) {
 
 void Coordinator::stop() {
   if (std::exchange(stopping_, true)) return;
+  observer_.stopping();
   spool_.stop();
   watch_.stop();
   rule_remover_.stop();

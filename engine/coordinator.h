@@ -54,6 +54,8 @@ class Coordinator final : spool::Spool::Listener, queue::RuleWatch::Listener {
     virtual void spool_damaged(const std::string& message) = 0;
     /// A file of rules/ that is no rule. One line.
     virtual void rule_unreadable(const std::string& message) = 0;
+    /// No new work is begun; what is under way ends.
+    virtual void stopping() {}
     /// Deliveries pause ("" : go on).
     virtual void storage_changed(const std::string& problem) = 0;
 
@@ -110,6 +112,7 @@ class Coordinator final : spool::Spool::Listener, queue::RuleWatch::Listener {
   const DestinationPolicy& policy(const Mailing& mailing, std::string_view domain);
   void finish(Live& live);
   bool is_all_held() const;
+  void count();
   void broadcast(auto&& make);
   void grace_over();
 

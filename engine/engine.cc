@@ -48,6 +48,7 @@ Engine::Engine(const Config& config, const Options& options, unsigned shards)
       options_(options),
       dns_servers_(config.dns_servers.empty() ? dns::system_servers() : config.dns_servers),
       mesh_(shards),
+      counters_(shards),
       failures_(shards),
       opened_(shards - 1),
       begin_(1),
@@ -61,8 +62,9 @@ Engine::~Engine() {
   end_.count_down();
 }
 
-Shard::Setup Engine::setup(unsigned index, uint64_t journal_sequence) const {
+Shard::Setup Engine::setup(unsigned index, uint64_t journal_sequence) {
   return {.index = index,
+          .counters = counters_,
           .hostname = config_.hostname,
           .spool = config_.spool,
           .log = config_.log,

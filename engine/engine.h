@@ -11,6 +11,7 @@
 
 #include "engine/config.h"
 #include "engine/coordinator.h"
+#include "engine/report/counters.h"
 #include "engine/shard.h"
 #include "io/uring.h"
 #include "spool/spool.h"
@@ -49,18 +50,21 @@ class Engine {
   Coordinator& coordinator() { return *coordinator_; }
   unsigned shards() const { return static_cast<unsigned>(threads_.size()) + 1; }
   bool was_interrupted() const { return interrupted_; }
+  /// For any thread, as long as the engine lives.
+  const report::Counters& counters() const { return counters_; }
 
  private:
   Engine(const Config& config, const Options& options, unsigned shards);
   std::expected<void, EngineError> open(Coordinator::Observer& observer);
   void run_shard(unsigned index, uint64_t journal_sequence);
-  Shard::Setup setup(unsigned index, uint64_t journal_sequence) const;
+  Shard::Setup setup(unsigned index, uint64_t journal_sequence);
   void signalled(io::Signals& op, const io::Completion& completion);
 
   const Config& config_;
   const Options options_;
   const std::vector<io::SocketAddress> dns_servers_;
   Mesh mesh_;
+  report::Counters counters_;
   std::unique_ptr<io::Proactor> proactor_;
   std::unique_ptr<io::EventLoop> loop_;
   std::unique_ptr<spool::Spool> spool_;

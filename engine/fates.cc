@@ -224,6 +224,7 @@ void Fates::journal_committed(uint64_t position) {
 void Fates::tell(Recorded& recorded) {
   if (recorded.intender) recorded.intender->intent_durable(recorded.transaction);
   if (recorded.is_note) return;
+  count(recorded);
   auto of = std::find_if(tally_.mailings.begin(), tally_.mailings.end(),
                          [&](const Tally::Of& t) { return t.mailing == recorded.mailing; });
   if (of == tally_.mailings.end()) of = tally_.mailings.insert(of, {.mailing = recorded.mailing});
@@ -250,6 +251,27 @@ void Fates::tell(Recorded& recorded) {
                             .is_held_in_doubt = is_held_in_doubt,
                             .due = recorded.due,
                             .why = std::move(recorded.why)});
+}
+
+void Fates::count(const Recorded& recorded) {
+  switch (recorded.kind) {
+    case spool::OutcomeKind::delivered: {
+      const io::Duration took = loop_.wall() - recorded.mailing->accepted_at();
+      counters_.delivered.add();
+      counters_.delivery.observe(
+          static_cast<uint64_t>(std::max(took, io::Duration{}) / std::chrono::microseconds(1)));
+      return;
+    }
+    case spool::OutcomeKind::failed:
+      (recorded.unreadable ? counters_.unreadable : counters_.failed).add();
+      return;
+    case spool::OutcomeKind::expired:   return counters_.expired.add();
+    case spool::OutcomeKind::cancelled: return counters_.cancelled.add();
+    case spool::OutcomeKind::in_doubt:  return counters_.in_doubt.add();
+    case spool::OutcomeKind::deferred:
+    case spool::OutcomeKind::intent:    return counters_.deferrals.add();
+    case spool::OutcomeKind::waited:    return;
+  }
 }
 
 void Fates::storage(std::string& problem, const std::string& message) {

@@ -10,6 +10,7 @@
 #include "engine/mesh.h"
 #include "engine/notices/notifier.h"
 #include "engine/queue/retry.h"
+#include "engine/report/counters.h"
 #include "engine/report/transaction_log.h"
 #include "io/event_loop.h"
 #include "spool/journal.h"
@@ -45,8 +46,13 @@ class Fates final : spool::Journal::Listener,
   };
 
   Fates(io::EventLoop& loop, Mesh& mesh, unsigned shard, Owner& owner,
-        const notices::Notifier::Options& notices)
-      : loop_(loop), mesh_(mesh), shard_(shard), owner_(owner), notifier_(loop, notices, *this) {}
+        report::ShardCounters& counters, const notices::Notifier::Options& notices)
+      : loop_(loop),
+        mesh_(mesh),
+        shard_(shard),
+        owner_(owner),
+        counters_(counters),
+        notifier_(loop, notices, *this) {}
 
   /// Both are opened with this object's listener(s) by the shard.
   void attach(std::unique_ptr<spool::Journal> journal, std::unique_ptr<report::TransactionLog> log);
@@ -114,6 +120,7 @@ class Fates final : spool::Journal::Listener,
   void gather_behind(uint64_t ticket, Recorded&& recorded);
   void gather(Recorded&& recorded) { gathered_.push_back(std::move(recorded)); }
   void tell(Recorded& recorded);
+  void count(const Recorded& recorded);
   void storage(std::string& problem, const std::string& message);
 
   void journal_committed(uint64_t position) override;
@@ -131,6 +138,7 @@ class Fates final : spool::Journal::Listener,
   Mesh& mesh_;
   const unsigned shard_;
   Owner& owner_;
+  report::ShardCounters& counters_;
   std::unique_ptr<spool::Journal> journal_;
   std::unique_ptr<report::TransactionLog> log_;
   notices::Notifier notifier_;

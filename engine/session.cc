@@ -286,6 +286,7 @@ void Session::ended() {
     client_.reset();
     return connect();
   }
+  count_phases();
   for (Envelope& envelope : envelopes_) {
     for (unsigned i = 0; i < envelope.size(); ++i)
       if (!envelope.has_ended(i)) outlet_.put_back(envelope, i);
@@ -330,6 +331,12 @@ void Session::transaction_ended(smtp::TransactionNumber transaction) {
   // Without pipelining, each RCPT in vain is a round trip.
   if (envelope.was_split) recipients_taken_ = std::max(envelope.accepted, 1u);
   envelope.release();
+  count_phases();
+}
+
+void Session::count_phases() {
+  phases_us_[static_cast<size_t>(Stage::idle)] = 0;  // nobody's wait
+  shard_.counters().observe_phases(phases_us_);
   phases_us_ = {};
 }
 
@@ -359,6 +366,7 @@ void Session::intent_durable(smtp::TransactionNumber transaction) {
 
 void Session::session_opened() {
   opened_ = true;
+  shard_.counters().sessions_opened.add();
   outlet_.session_opened(host().address);
 }
 
@@ -370,10 +378,9 @@ void Session::session_failed(const smtp::Verdict& verdict) {
     return;
   }
   if (proven_ || shard_.is_stopping()) return;
-  if (opened_)
-    session_fruitless(verdict);
-  else
-    outlet_.session_refused(setback_of(verdict));
+  if (opened_) return session_fruitless(verdict);
+  shard_.counters().sessions_failed.add();
+  outlet_.session_refused(setback_of(verdict));
 }
 
 SetbackPtr Session::setback_of(const smtp::Verdict& verdict) {

@@ -61,6 +61,7 @@ class Session final : smtp::Client::Listener, Fates::Intender {
   void idle_no_more();
   void arm_deadline();
   void charge_phase();
+  void count_phases();
   void lost(std::string_view reason);
   void not_now();
   void close();

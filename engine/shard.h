@@ -16,6 +16,7 @@
 #include "engine/mesh.h"
 #include "engine/outlet.h"
 #include "engine/queue/home_queue.h"
+#include "engine/report/counters.h"
 #include "engine/send_buffers.h"
 #include "engine/session.h"
 #include "io/event_loop.h"
@@ -32,6 +33,7 @@ class Shard final : io::TurnEnd, Fates::Owner, Ender::Owner {
  public:
   struct Setup {
     unsigned index = 0;
+    report::Counters& counters;
     std::string hostname, spool, log;
     uint64_t journal_sequence = 1;
     std::vector<spool::SealedSegment> sealed;  // of earlier runs, for shard 0
@@ -52,6 +54,9 @@ class Shard final : io::TurnEnd, Fates::Owner, Ender::Owner {
   unsigned index() const { return index_; }
   io::EventLoop& loop() { return loop_; }
   Fates& fates() { return fates_; }
+  report::ShardCounters& counters() { return counters_.shards[index_]; }
+  /// Shard 0 only.
+  report::EngineCounters& engine_counters() { return counters_.engine; }
   SendBuffers& buffers() { return buffers_; }
   const std::string& hostname() const { return hostname_; }
   InDoubtPolicy in_doubt() const { return in_doubt_; }
@@ -126,6 +131,7 @@ class Shard final : io::TurnEnd, Fates::Owner, Ender::Owner {
   const std::string hostname_;
   const InDoubtPolicy in_doubt_;
   Coordinator* coordinator_ = nullptr;
+  report::Counters& counters_;
   Fates fates_;
   dns::HostFinder finder_;
   Ender ender_;

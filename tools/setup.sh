@@ -12,6 +12,7 @@ build=(
   g++ cmake ninja-build pkg-config
   liburing-dev android-libboringssl-dev libc-ares-dev libmimalloc-dev
   libfmt-dev libtomlplusplus-dev libsimdjson-dev nlohmann-json3-dev libcli11-dev libidn2-dev
+  libmicrohttpd-dev prometheus-cpp-dev
   libgtest-dev libgmock-dev libbenchmark-dev
 )
 test=(
@@ -19,6 +20,8 @@ test=(
   git ccache python3
   # Reads our delivery status notifications.
   python3-flufl.bounce
+  # Checks answers against docs/openapi.json.
+  python3-jsonschema
   clang-19 lld-19 libclang-rt-19-dev llvm-19 clang-tidy-19 clang-format-19
   # What Postfix's tools load; they are unpacked beside the system, see postfix_tools.sh.
   libdb5.3 libicu72 libnsl2
@@ -80,4 +83,5 @@ fi
 if [[ ${1:---test} == --test ]]; then
   "$here/postfix_tools.sh" >/dev/null
   "$here/knot_tools.sh" >/dev/null
+  "$here/prometheus_tools.sh" >/dev/null
 fi

@@ -8,7 +8,7 @@ namespace sluice::sim {
 
 SimulatedEngine::SimulatedEngine(World& world, const engine::Config& config, bool until_empty,
                                  uint32_t socket_slots)
-    : world_(world), process_(world.start()), mesh_(config.shards) {
+    : world_(world), process_(world.start()), mesh_(config.shards), counters_(config.shards) {
   for (unsigned i = 0; i < config.shards; ++i)
     cores_.push_back(std::make_unique<Core>(process_.proactor()));
   error_ = open(config, until_empty, socket_slots);
@@ -26,6 +26,7 @@ std::string SimulatedEngine::open(const engine::Config& config, bool until_empty
   const uint64_t sequence = recovered.next_sequence;
   for (unsigned i = 0; i < cores_.size(); ++i) {
     engine::Shard::Setup setup{.index = i,
+                               .counters = counters_,
                                .hostname = config.hostname,
                                .spool = config.spool,
                                .log = config.log,

@@ -63,6 +63,7 @@ class SimulatedEngine final : engine::Coordinator::Observer {
   World& world_;
   Process& process_;
   engine::Mesh mesh_;
+  engine::report::Counters counters_;
   std::vector<std::unique_ptr<Core>> cores_;
   std::unique_ptr<spool::Spool> spool_;
   std::unique_ptr<engine::Coordinator> coordinator_;

@@ -1,0 +1,178 @@
+#include "engine/report/metrics.h"
+
+#include <dirent.h>
+#include <prometheus/metric_family.h>
+#include <prometheus/text_serializer.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <limits>
+#include <memory>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace sluice::engine::report {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+
+constexpr double us_per_s = 1e6;
+
+using Labels = std::vector<ClientMetric::Label>;
+
+/// The families of one answer.
+class Page {
+ public:
+  explicit Page(const Counters& counters) : counters_(counters) {}
+
+  void family(MetricType type, std::string name, std::string help) {
+    families_.push_back(
+        {.name = std::move(name), .help = std::move(help), .type = type, .metric = {}});
+  }
+  /// A value of the last family.
+  void value(double number, Labels labels = {}) {
+    ClientMetric& metric = add(std::move(labels));
+    if (families_.back().type == MetricType::Counter)
+      metric.counter.value = number;
+    else
+      metric.gauge.value = number;
+  }
+  void counter(std::string name, std::string help, double number) {
+    family(MetricType::Counter, std::move(name), std::move(help));
+    value(number);
+  }
+  void gauge(std::string name, std::string help, double number) {
+    family(MetricType::Gauge, std::move(name), std::move(help));
+    value(number);
+  }
+
+  double sum(Counter ShardCounters::* member) const {
+    uint64_t total = 0;
+    for (const ShardCounters& shard : counters_.shards) total += (shard.*member).value();
+    return static_cast<double>(total);
+  }
+  /// Of the histograms that `of(shard)` gives, together.
+  template <const auto& bounds_us>
+  void histogram(auto&& of, Labels labels = {}) {
+    ClientMetric::Histogram& out = add(std::move(labels)).histogram;
+    for (size_t bucket = 0; bucket <= bounds_us.size(); ++bucket) {
+      for (const ShardCounters& shard : counters_.shards)
+        out.sample_count += of(shard).count(bucket);
+      const double bound = bucket < bounds_us.size()
+                               ? static_cast<double>(bounds_us[bucket]) / us_per_s
+                               : std::numeric_limits<double>::infinity();
+      out.bucket.push_back({.cumulative_count = out.sample_count, .upper_bound = bound});
+    }
+    uint64_t sum_us = 0;
+    for (const ShardCounters& shard : counters_.shards) sum_us += of(shard).sum_us();
+    out.sample_sum = static_cast<double>(sum_us) / us_per_s;
+  }
+
+  std::string text() const { return prometheus::TextSerializer().Serialize(families_); }
+
+ private:
+  ClientMetric& add(Labels labels) {
+    ClientMetric& metric = families_.back().metric.emplace_back();
+    metric.label = std::move(labels);
+    return metric;
+  }
+
+  const Counters& counters_;
+  std::vector<MetricFamily> families_;
+};
+
+void put_engine(Page& page, const EngineCounters& engine, bool is_ready) {
+  const auto number = [](const Counter& counter) { return static_cast<double>(counter.value()); };
+  page.counter("sluice_recipients_accepted_total", "Recipients taken from the spool.",
+               number(engine.accepted));
+  page.gauge("sluice_campaigns", "Campaigns that are not finished.", number(engine.campaigns));
+  page.gauge("sluice_recipients_waiting", "Recipients without a fate.", number(engine.waiting));
+  page.gauge("sluice_recipients_deferred", "Recipients that wait for another attempt.",
+             number(engine.deferred));
+  page.gauge("sluice_recipients_held", "Recipients that wait for somebody to release them.",
+             number(engine.held));
+  page.gauge("sluice_sessions", "Sessions with receiving servers, connecting ones included.",
+             number(engine.sessions));
+  page.gauge("sluice_spool_campaign_bytes", "Size of the unfinished campaigns' files.",
+             number(engine.spool_bytes));
+  page.gauge("sluice_ready", "1 while mail can be accepted and delivered, else 0.",
+             is_ready ? 1 : 0);
+}
+
+void put_shards(Page& page) {
+  page.family(MetricType::Counter, "sluice_recipients_fates_total",
+              "Recipients whose fate is durable, by fate.");
+  for (const auto& [fate, member] : {std::pair{"delivered", &ShardCounters::delivered},
+                                     {"failed", &ShardCounters::failed},
+                                     {"expired", &ShardCounters::expired},
+                                     {"cancelled", &ShardCounters::cancelled},
+                                     {"in_doubt", &ShardCounters::in_doubt},
+                                     {"unreadable", &ShardCounters::unreadable}})
+    page.value(page.sum(member), {{"fate", fate}});
+  page.counter("sluice_deferrals_total", "Attempts that failed for now.",
+               page.sum(&ShardCounters::deferrals));
+  page.family(MetricType::Counter, "sluice_sessions_total",
+              "Sessions with receiving servers: opened, or failed at every host.");
+  page.value(page.sum(&ShardCounters::sessions_opened), {{"result", "opened"}});
+  page.value(page.sum(&ShardCounters::sessions_failed), {{"result", "failed"}});
+
+  page.family(MetricType::Histogram, "sluice_phase_duration_seconds",
+              "Waits within a phase of a session, by phase.");
+  for (size_t i = 0; i < smtp::stage_count; ++i) {
+    const auto stage = static_cast<smtp::Stage>(i);
+    if (stage == smtp::Stage::dns || stage == smtp::Stage::idle) continue;
+    page.histogram<phase_bounds_us>(
+        [i](const ShardCounters& shard) -> const auto& { return shard.phases[i]; },
+        {{"phase", std::string(smtp::name(stage))}});
+  }
+  page.family(MetricType::Histogram, "sluice_delivery_duration_seconds",
+              "From the acceptance of a recipient to its delivery.");
+  page.histogram<delivery_bounds_us>(
+      [](const ShardCounters& shard) -> const auto& { return shard.delivery; });
+}
+
+double resident_bytes() {
+  const std::unique_ptr<std::FILE, decltype([](std::FILE* f) { std::fclose(f); })> file(
+      std::fopen("/proc/self/statm", "re"));
+  unsigned long size = 0, resident = 0;
+  if (!file || std::fscanf(file.get(), "%lu %lu", &size, &resident) != 2) return 0;
+  return static_cast<double>(resident) * static_cast<double>(sysconf(_SC_PAGESIZE));
+}
+
+double open_descriptors() {
+  const std::unique_ptr<DIR, decltype([](DIR* d) { closedir(d); })> folder(
+      opendir("/proc/self/fd"));
+  double count = 0;
+  while (folder && readdir(folder.get()) != nullptr) ++count;
+  return count - 3;  // the folder, its parent, and what we read it through
+}
+
+void put_process(Page& page) {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / us_per_s;
+  };
+  page.counter("process_cpu_seconds_total", "Processor time taken.",
+               seconds(usage.ru_utime) + seconds(usage.ru_stime));
+  page.gauge("process_resident_memory_bytes", "Memory resident.", resident_bytes());
+  page.gauge("process_open_fds",
+             "Open file descriptors; the sockets of sessions are not among them.",
+             open_descriptors());
+}
+
+}  // namespace
+
+std::string metrics_text(const Counters& counters, bool is_ready) {
+  Page page(counters);
+  put_engine(page, counters.engine, is_ready);
+  put_shards(page);
+  put_process(page);
+  return page.text();
+}
+
+}  // namespace sluice::engine::report
