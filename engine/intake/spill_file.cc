@@ -36,6 +36,12 @@ std::expected<void, int> SpillFile::write(uint64_t offset, std::span<const char>
   return {};
 }
 
+std::expected<int, int> SpillFile::reader() const {
+  const int descriptor = ::fcntl(descriptor_, F_DUPFD_CLOEXEC, 0);
+  if (descriptor < 0 || ::lseek(descriptor, 0, SEEK_SET) < 0) return std::unexpected(errno);
+  return descriptor;
+}
+
 std::expected<void, int> SpillFile::read(uint64_t offset, std::span<char> out) const {
   while (!out.empty()) {
     const ssize_t done = ::pread(descriptor_, out.data(), out.size(), static_cast<off_t>(offset));

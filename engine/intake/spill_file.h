@@ -18,6 +18,8 @@ class SpillFile {
   ~SpillFile();
 
   std::expected<void, int> write(uint64_t offset, std::span<const char> bytes);
+  /// A descriptor of it that stands at its begin, the caller's to close; one at a time.
+  std::expected<int, int> reader() const;
   /// Fills `out` whole; a file that is shorter is EIO.
   std::expected<void, int> read(uint64_t offset, std::span<char> out) const;
 

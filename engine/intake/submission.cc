@@ -122,7 +122,8 @@ Submission::Done Submission::check_options() {
                                               CampaignMessage::text_bytes_max));
     }
   }
-  info_.uid = proactor_.random();
+  while (info_.uid == 0) info_.uid = proactor_.random();
+  receipt_.uid = info_.uid;
   info_.accepted_at = proactor_.wall();
   info_.id = options_.campaign.empty() ? made_up_campaign(info_.accepted_at, proactor_.random())
                                        : options_.campaign;
@@ -320,7 +321,8 @@ Submission::Done Submission::write_recipients() {
   receipt_.duplicates = sort_->duplicates();
   receipt_.suppressed = sort_->suppressed();
   std::erase_if(previews_, [](const Preview& preview) { return preview.recipient.empty(); });
-  if (receipt_.recipients > 0) return {};
+  if (receipt_.recipients > 0)
+    return !all_numbered || all_numbered(receipt_) ? Done() : interrupted();
   return failure(Kind::data,
                  fmt::format("{}: nobody is left to send to: {} rejected, {} suppressed",
                              list_->name(), receipt_.rejected, receipt_.suppressed));
@@ -342,6 +344,7 @@ Submission::Done Submission::write_recipient(const DestinationSort::Sorted& sort
     if (auto done = writer_->add(std::as_bytes(std::span(sorted.entry))); !done)
       return failure(done.error());
   }
+  if (numbered && !numbered(info_.uid, number, sorted.address)) return interrupted();
   if (!wanted_previews_.empty()) {
     const auto wanted = wanted_previews_.find(folded(sorted.address));
     if (wanted != wanted_previews_.end())
@@ -406,12 +409,16 @@ Submission::Done Submission::commit() {
   if (!committed) return failure(committed.error());
   if (rejected_rows_ != nullptr) rejected_rows_->keep();
   receipt_.bytes = committed->bytes;
-  if (committed->was_known) receipt_ = {.campaign = info_.id, .was_known = true};
+  if (committed->was_known) receipt_ = {.campaign = info_.id, .uid = info_.uid, .was_known = true};
   return {};
 }
 
 Submission::Done Submission::still_wanted(const char* doing, uint64_t rows) const {
   if (!progress || progress(doing, rows)) return {};
+  return interrupted();
+}
+
+Submission::Done Submission::interrupted() {
   return failure(Kind::interrupted, "interrupted: nothing was handed off");
 }
 

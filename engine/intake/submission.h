@@ -65,6 +65,7 @@ struct SubmissionFailure {
 /// What a hand-off came to. All rows of the list are in exactly one of the four counts.
 struct Receipt {
   std::string campaign;
+  uint64_t uid = 0;        // with a recipient's number: its id in the log
   bool was_known = false;  // handed off before: nothing was done, the counts are 0
   uint64_t recipients = 0, duplicates = 0, suppressed = 0, rejected = 0;
   uint64_t bytes = 0;         // of the campaign's file
@@ -90,6 +91,11 @@ class Submission {
 
   /// Called now and then while rows are read and written; false: give up, as interrupted.
   std::function<bool(const char* doing, uint64_t done)> progress;
+
+  /// Called for each recipient as it gets its number, and, behind the last one, with what is known
+  /// before the hand-off; false: give up, as interrupted.
+  std::function<bool(uint64_t uid, uint32_t number, std::string_view address)> numbered;
+  std::function<bool(const Receipt& receipt)> all_numbered;
 
   /// Recipients from elsewhere than options.recipients.
   void set_list(std::unique_ptr<RecipientList> list) { list_ = std::move(list); }
@@ -122,6 +128,7 @@ class Submission {
   Done write_recipient(const DestinationSort::Sorted& sorted, bool is_first_of_destination);
   Done commit();
   Done still_wanted(const char* doing, uint64_t rows) const;
+  static Done interrupted();
   std::expected<mail::Template, SubmissionFailure> compile_with(
       const std::vector<mail::ColumnStatistics>& statistics) const;
   std::unexpected<SubmissionFailure> spill_failure(int error) const;

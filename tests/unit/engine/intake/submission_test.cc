@@ -188,5 +188,69 @@ TEST_F(SubmissionTest, largest_destinations_come_first) {
                           Destination{"z.example", 1}));
 }
 
+TEST_F(SubmissionTest, message_and_list_may_be_at_hand) {
+  options_.message = "the message";
+  options_.at_hand = "From: a@sender.example\n\nHello {{nmae}}\n";
+  Submission submission(options_, *ring_);
+  auto list = RecipientList::read(
+      ListFile::holding("{\"email\": \"ann@a.example\", \"name\": \"Ann\"}\n"), "to");
+  ASSERT_TRUE(list);
+  submission.set_list(*std::move(list));
+  const auto receipt = submission.run();
+  ASSERT_FALSE(receipt);
+  EXPECT_THAT(receipt.error().lines, ElementsAre(HasSubstr("the message:3: tag {{nmae}}")));
+}
+
+TEST_F(SubmissionTest, a_literal_message_is_no_template) {
+  write("plain.csv", "email\nann@a.example\n");
+  options_.recipients = path("plain.csv");
+  options_.from = "{{b}}@sender.example";
+  options_.at_hand = "From: a@sender.example\r\n\r\n{{#x}} {{ann}}\r\n";
+  options_.is_literal = true;
+  options_.preview = 1;
+  ASSERT_TRUE(submit());
+  ASSERT_EQ(previews_.size(), 1u);
+  EXPECT_EQ(previews_[0].content, "From: a@sender.example\r\n\r\n{{#x}} {{ann}}\r\n");
+  EXPECT_EQ(previews_[0].sender, "{{b}}@sender.example");
+}
+
+TEST_F(SubmissionTest, a_literal_message_takes_no_merge_fields) {
+  options_.is_literal = true;
+  const auto receipt = submit();
+  ASSERT_FALSE(receipt);
+  EXPECT_EQ(receipt.error().kind, Kind::data);
+  EXPECT_THAT(receipt.error().lines, ElementsAre(HasSubstr("takes no merge fields")));
+  EXPECT_THAT(files(options_.spool), IsEmpty());
+}
+
+TEST_F(SubmissionTest, tells_who_has_which_number_before_the_hand_off) {
+  Submission submission(options_, *ring_);
+  std::vector<std::string> told;
+  submission.numbered = [&](uint64_t uid, uint32_t number, std::string_view address) {
+    EXPECT_NE(uid, 0u);
+    told.push_back(fmt::format("{} {}", number, address));
+    return true;
+  };
+  submission.all_numbered = [&](const Receipt& receipt) {
+    told.push_back(fmt::format("all {}", receipt.recipients));
+    EXPECT_THAT(files(options_.spool), testing::Not(testing::Contains("one")));
+    return true;
+  };
+  ASSERT_TRUE(submission.run());
+  EXPECT_THAT(told, ElementsAre("0 Ann@a.example", "1 bob@b.example", "all 2"));
+}
+
+TEST_F(SubmissionTest, hands_nothing_off_when_its_numbers_are_not_taken) {
+  for (const bool is_last : {false, true}) {
+    Submission submission(options_, *ring_);
+    submission.numbered = [&](uint64_t, uint32_t, std::string_view) { return is_last; };
+    submission.all_numbered = [](const Receipt&) { return false; };
+    const auto receipt = submission.run();
+    ASSERT_FALSE(receipt);
+    EXPECT_EQ(receipt.error().kind, Kind::interrupted);
+  }
+  EXPECT_THAT(files(options_.spool), IsEmpty());
+}
+
 }  // namespace
 }  // namespace sluice::engine::intake
