@@ -2,9 +2,13 @@
 
 #include <fmt/format.h>
 #include <sys/resource.h>
+#include <sysexits.h>
 
 #include <algorithm>
 
+#include "engine/http/server.h"
+#include "engine/http/site.h"
+#include "engine/report/readiness.h"
 #include "tools/progress.h"
 
 namespace sluice::tools {
@@ -24,6 +28,7 @@ class Narrator final : public engine::Coordinator::Observer {
     began_ = engine.loop().now();
     arm();
   }
+  const engine::report::Readiness& readiness() const { return readiness_; }
   void stop_watching() { engine_->loop().timers().cancel(timer_); }
 
   RunResult result() {
@@ -63,7 +68,10 @@ class Narrator final : public engine::Coordinator::Observer {
   void spool_damaged(const std::string& message) override { say(message); }
   void rule_unreadable(const std::string& message) override { say(message); }
 
+  void stopping() override { readiness_.set_stopping(); }
+
   void storage_changed(const std::string& problem) override {
+    readiness_.set_storage_problem(problem);
     say(problem.empty() ? "storage works again: deliveries go on"
                         : fmt::format("deliveries pause: {}", problem));
   }
@@ -88,11 +96,49 @@ class Narrator final : public engine::Coordinator::Observer {
 
   const RunOptions options_;
   Progress progress_;
+  engine::report::Readiness readiness_;
   engine::Engine* engine_ = nullptr;
   io::Timer timer_;
   std::optional<spool::CampaignSummary> summary_;
   io::Instant began_{};
   uint64_t spool_bytes_max_ = 0;
+};
+
+/// The HTTP interface of an engine.
+class HttpInterface {
+ public:
+  /// Nothing is served when the configuration names no address.
+  static std::expected<std::unique_ptr<HttpInterface>, engine::EngineError> open(
+      const engine::Config& config, const engine::Engine& engine,
+      const engine::report::Readiness& readiness) {
+    if (config.admin_address.empty()) return nullptr;
+    std::optional<engine::http::Token> token;
+    if (!config.admin_token_file.empty()) {
+      auto loaded = engine::http::Token::load(config.admin_token_file);
+      if (!loaded)
+        return std::unexpected(
+            engine::EngineError{EX_CONFIG, "admin.token_file: " + loaded.error()});
+      token = *std::move(loaded);
+    }
+    std::unique_ptr<HttpInterface> opened(
+        new HttpInterface({config, engine.counters(), readiness}, std::move(token)));
+    auto server = engine::http::Server::start(
+        config.admin_address, [site = &opened->site_](const engine::http::Request& request) {
+          return site->begin(request);
+        });
+    if (!server)
+      return std::unexpected(
+          engine::EngineError{EX_UNAVAILABLE, "admin.address: " + server.error()});
+    opened->server_ = *std::move(server);
+    return opened;
+  }
+
+ private:
+  HttpInterface(const engine::http::Site::Engine& engine, std::optional<engine::http::Token> token)
+      : site_(engine, std::move(token)) {}
+
+  engine::http::Site site_;
+  std::unique_ptr<engine::http::Server> server_;
 };
 
 }  // namespace
@@ -102,6 +148,12 @@ std::expected<RunResult, engine::EngineError> run_engine(const engine::Config& c
   Narrator narrator(options);
   auto engine = engine::Engine::create(config, {.until_empty = options.until_empty}, narrator);
   if (!engine) return std::unexpected(std::move(engine.error()));
+  std::unique_ptr<HttpInterface> http;
+  if (options.with_http) {
+    auto opened = HttpInterface::open(config, **engine, narrator.readiness());
+    if (!opened) return std::unexpected(std::move(opened.error()));
+    http = *std::move(opened);
+  }
   narrator.watch(**engine);
   (*engine)->run();
   narrator.stop_watching();

@@ -10,9 +10,10 @@ namespace sluice::tools {
 
 struct RunOptions {
   bool until_empty = false;
-  bool quiet = false;     // no progress, no news of campaigns; problems are told all the same
-  bool progress = false;  // draw how far it is
-  std::string campaign;   // the one whose summary is wanted; "" for none
+  bool quiet = false;      // no progress, no news of campaigns; problems are told all the same
+  bool progress = false;   // draw how far it is
+  bool with_http = false;  // serve the configuration's [admin], if it has an address
+  std::string campaign;    // the one whose summary is wanted; "" for none
 };
 
 struct RunResult {

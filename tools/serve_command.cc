@@ -22,6 +22,7 @@ Examples:
 With --until-empty held mail is not waited for: when nothing else is left, sluice says so and exits with 75.
 SIGTERM or Ctrl-C finishes what is under way, for at most 10 s; the rest stays in the spool.
 SIGUSR1 opens the transaction log anew (after logrotate).
+With admin.address in the configuration it serves metrics, health and submissions over HTTP (docs/http.md).
 
 Exit codes: 0 done or stopped, 69 io_uring is not to be had, 74 I/O error, 75 another engine owns the
 spool or (--until-empty) mail still waits or is held, 77 not allowed, 78 configuration.
@@ -53,7 +54,8 @@ int serve_command(int argc, char** argv) {
       return EX_USAGE;
     }
 
-  auto result = run_engine(*config, {.until_empty = until_empty, .quiet = quiet});
+  auto result =
+      run_engine(*config, {.until_empty = until_empty, .quiet = quiet, .with_http = true});
   if (!result) {
     fmt::print(stderr, "sluice serve: {}\n", result.error().message);
     return result.error().exit_code;
