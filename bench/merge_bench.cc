@@ -6,6 +6,7 @@
 #include <string>
 
 #include "engine/mail/template.h"
+#include "engine/mail/value_escaper.h"
 #include "io/check.h"
 
 namespace {
@@ -55,6 +56,27 @@ void merge(benchmark::State& state, std::string_view encoding, std::string_view 
   }
   state.SetBytesProcessed(static_cast<int64_t>(bytes));
 }
+
+/// A text of lines of which one in so many begins with a dot, as the value of a tag: line ends made
+/// CRLF, dots stuffed.
+void stuff_dots(benchmark::State& state) {
+  std::string text;
+  for (int64_t i = 0; i < 150; ++i)
+    text += (i % state.range(0) == 0 ? ".Sixty-five" : "Sixty-five") +
+            std::string(" characters of newsletter that say nothing new at all.\n");
+  mail::ValueEscaper escaper;
+  std::string out;
+  for (auto _ : state) {
+    escaper.begin(text, mail::Escape::text);
+    while (!escaper.is_done()) {
+      out.clear();
+      escaper.next(out, true);
+      benchmark::DoNotOptimize(out.data());
+    }
+  }
+  state.SetBytesProcessed(state.iterations() * static_cast<int64_t>(text.size()));
+}
+BENCHMARK(stuff_dots)->Arg(1)->Arg(10)->Arg(1000);
 
 void recipient_decode(benchmark::State& state) {
   Recipient recipient;

@@ -93,9 +93,10 @@ def loopback_bytes():
 
 
 def rings_for(sessions):
-    """Threads of `sluice` that can hold so many: the ring of each has the process's limit of descriptors for itself."""
+    """Threads of `sluice` that can hold so many: the ring of each has the process's limit of descriptors for itself, and leaves a third of
+    them to the first sessions of others."""
     _, limit = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return max(1, math.ceil(1.2 * sessions / limit))
+    return max(1, math.ceil(1.55 * sessions / limit))
 
 
 class Group:
