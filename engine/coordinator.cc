@@ -102,6 +102,10 @@ void Coordinator::campaign_arrived(std::shared_ptr<const spool::Campaign> campai
   spread(mailing, std::move(recovered));
 }
 
+void Coordinator::mail_arrived(std::shared_ptr<const spool::MailSegment> segment) {
+  refuse(fmt::format("{}: this release does not deliver mail that came by SMTP", segment->path()));
+}
+
 void Coordinator::campaign_unreadable(const std::string&, const spool::Error& error) {
   refuse(error.message);
 }

@@ -94,6 +94,7 @@ class Coordinator final : spool::Spool::Listener, queue::RuleWatch::Listener {
     uint32_t waiting = 0;
   };
   void campaign_arrived(std::shared_ptr<const spool::Campaign> campaign) override;
+  void mail_arrived(std::shared_ptr<const spool::MailSegment> segment) override;
   void campaign_unreadable(const std::string& path, const spool::Error& error) override;
   void summary_found(const spool::CampaignInfo& info) override { note_finished(info.id); }
   void rule_arrived(queue::Rule&& rule) override;

@@ -30,7 +30,8 @@ class OpenCampaign final : public Campaign {
   const CampaignInfo& info() const override { return head_.info; }
   uint32_t recipients() const override { return contents().recipients; }
   Bytes message() const override { return tail_.message; }
-  std::span<const Group> groups() const override { return tail_.groups; }
+  uint32_t group_count() const override { return contents().groups; }
+  Group group(uint32_t index) const override { return tail_.groups[index]; }
   uint32_t blocks() const override { return contents().blocks; }
   BlockRef block(uint32_t index) const override {
     return block_at(tail_.index, contents(), head_.salt, index);

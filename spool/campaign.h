@@ -4,6 +4,7 @@
 #include <expected>
 #include <functional>
 #include <memory>
+#include <ranges>
 #include <span>
 #include <string>
 #include <string_view>
@@ -97,7 +98,13 @@ class Campaign {
   virtual const CampaignInfo& info() const = 0;
   virtual uint32_t recipients() const = 0;
   virtual Bytes message() const = 0;
-  virtual std::span<const Group> groups() const = 0;
+  virtual uint32_t group_count() const = 0;
+  virtual Group group(uint32_t index) const = 0;
+  /// All of them, by number: a random access range of Group.
+  auto groups() const {
+    return std::views::iota(uint32_t{0}, group_count()) |
+           std::views::transform([this](uint32_t index) { return group(index); });
+  }
   virtual uint32_t blocks() const = 0;
   virtual BlockRef block(uint32_t index) const = 0;
   /// The block that holds `recipient`. O(log blocks).
@@ -108,9 +115,10 @@ class Campaign {
   virtual uint64_t bytes() const = 0;
 };
 
-/// Checks a block as it was read from the file and visits its entries (views into `record`):
-/// `visit(number, entry)`. False, with nothing visited, when its checksum or a length is wrong:
-/// those recipients are unreadable, the others are not touched by it.
+/// Checks a block as it was read from the file, of a campaign or of a mail segment, and visits its
+/// entries (views into `record`): `visit(number, entry)`. False, with nothing visited, when its
+/// checksum or a length is wrong: those recipients are unreadable, the others are not touched by
+/// it.
 bool visit_block(const BlockRef& ref, Bytes record,
                  const std::function<void(uint32_t number, Bytes entry)>& visit);
 

@@ -15,20 +15,21 @@ constexpr io::Duration retry_interval = std::chrono::seconds(1);
 
 }  // namespace
 
-Finishing::Finishing(io::EventLoop& loop, const std::string& folder,
-                     std::shared_ptr<const Campaign> campaign, const CampaignSummary& summary,
-                     std::function<void()> done)
+Finishing::Finishing(io::EventLoop& loop, std::shared_ptr<const Campaign> campaign,
+                     const CampaignSummary& summary, std::function<void()> done)
     : loop_(loop),
       campaign_(std::move(campaign)),
       done_(std::move(done)),
       octets_(encode_head({.salt = Salt::from(loop.proactor().random()),
                            .info = campaign_->info(),
                            .summary = summary})) {
-  const std::string name = campaign_file_name(campaign_->info().id);
-  open_.path = rename_.from = folder + "/" + std::string(summary_prefix) + name;
+  const std::string& path = campaign_->path();
+  const std::string folder = path.substr(0, path.rfind('/'));
+  open_.path = rename_.from =
+      folder + "/" + std::string(summary_prefix) + path.substr(folder.size() + 1);
   open_.flags = O_WRONLY | O_CREAT | O_TRUNC;
   write_.bytes = octets_;
-  rename_.to = unlink_.path = folder + "/" + name;
+  rename_.to = unlink_.path = path;
   sync_directory_.path = folder;
   close_campaign_.file = campaign_->file();
   open_.bind<&Finishing::completed<io::Open>>(this);

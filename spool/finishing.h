@@ -16,9 +16,8 @@ namespace sluice::spool {
 class Finishing {
  public:
   /// `done` may destroy this.
-  Finishing(io::EventLoop& loop, const std::string& folder,
-            std::shared_ptr<const Campaign> campaign, const CampaignSummary& summary,
-            std::function<void()> done);
+  Finishing(io::EventLoop& loop, std::shared_ptr<const Campaign> campaign,
+            const CampaignSummary& summary, std::function<void()> done);
   Finishing(const Finishing&) = delete;
   Finishing& operator=(const Finishing&) = delete;
 

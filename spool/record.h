@@ -23,7 +23,7 @@ struct Salt {
   friend bool operator==(Salt, Salt) = default;
 };
 
-enum class FileKind : uint16_t { journal = 1, campaign = 2, summary = 3 };
+enum class FileKind : uint16_t { journal = 1, campaign = 2, summary = 3, mail = 4 };
 
 inline constexpr uint16_t format_version = 1;
 inline constexpr size_t file_header_bytes = 24;
@@ -53,6 +53,8 @@ enum class RecordType : uint8_t {
   commit_first = 9,
   commit_last = 10,
   commit_full = 11,
+  mail = 12,
+  mail_index = 13,
 };
 
 inline constexpr size_t record_alignment = 8;
@@ -62,7 +64,7 @@ inline constexpr size_t payload_bytes_max = (1u << 28) - 1;
 struct RecordHeader {
   uint32_t length = 0;  // of the payload, without padding
   RecordType type{};
-  uint32_t number = 0;  // journal: of the commit; block: of its first recipient; else 0
+  uint32_t number = 0;  // what the type says
   uint32_t payload_crc = 0;
 };
 

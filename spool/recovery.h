@@ -10,6 +10,7 @@
 #include "spool/deferrals.h"
 #include "spool/error.h"
 #include "spool/journal.h"
+#include "spool/recovery_file.h"
 #include "spool/waits.h"
 
 namespace sluice::spool {
@@ -34,13 +35,6 @@ struct Progress {
 
  private:
   void defer(const Outcome& outcome);
-};
-
-/// A stretch of a file that could not be read and was passed over.
-struct Damage {
-  std::string path;
-  uint64_t offset = 0, bytes = 0;
-  std::string reason;
 };
 
 struct Recovered {

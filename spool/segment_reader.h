@@ -10,8 +10,9 @@
 
 namespace sluice::spool {
 
-/// Finds the records of a journal segment in its octets, given window by window, and judges what
-/// lies between them (FORMAT.md section 5). Pure.
+/// Finds the records of a segment in its octets, given window by window, and judges what lies
+/// between them in one of the journal (FORMAT.md section 5.3); one of mail is judged by who reads
+/// it. Pure.
 class SegmentReader {
  public:
   using Visit = std::function<void(const RecordHeader& header, Bytes payload)>;
@@ -37,6 +38,10 @@ class SegmentReader {
   };
   /// After the last window: in the file's order.
   std::vector<Lost> lost() const;
+  /// While visiting: where the record begins.
+  uint64_t offset() const { return offset_; }
+  /// The greatest number of a record whose header stands in its due place; 0: none.
+  uint32_t last_commit() const { return last_commit_; }
   /// Behind the last sound record; what follows is a torn tail.
   uint64_t sound_end() const { return sound_end_; }
   /// Of the last commit with a sound record, number (0: none) and where the first of them begins.

@@ -13,6 +13,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "io/check.h"
 #include "spool/campaign_name.h"
 #include "spool/disk_error.h"
 #include "spool/finishing.h"
@@ -44,9 +45,12 @@ class FolderSpool final : public Spool {
   bool is_settled() const override {
     return has_listed_ && !list_.in_flight && !look_again_ && waiting_.empty() && !is_opening_;
   }
+  void adopt(std::shared_ptr<const MailSegment> segment) override {
+    mail_.emplace(segment.get(), std::move(segment));
+  }
   void finish(std::shared_ptr<const Campaign> campaign, const CampaignSummary& summary,
               std::function<void()> done) override;
-  uint64_t campaign_bytes() const override { return campaign_bytes_; }
+  uint64_t campaign_bytes() const override;
   void stop() override;
   bool is_in_flight() const override;
 
@@ -82,7 +86,8 @@ class FolderSpool final : public Spool {
   Sweep sweep_;
 
   std::unordered_map<const Campaign*, std::shared_ptr<const Campaign>> campaigns_open_;
-  uint64_t campaign_bytes_ = 0;
+  uint64_t campaign_bytes_ = 0;  // of campaigns_open_
+  std::unordered_map<const Campaign*, std::shared_ptr<const MailSegment>> mail_;
   std::list<Finishing> finishing_;
 };
 
@@ -103,6 +108,7 @@ FolderSpool::~FolderSpool() {
   stop();
   while (is_in_flight()) proactor_.wait(io::never, 64);
   for (const auto& [campaign, owned] : campaigns_open_) close(campaign->file());
+  for (const auto& [segment, owned] : mail_) close(segment->file());
   if (owner_.is_open()) close(owner_);
 }
 
@@ -240,19 +246,28 @@ void FolderSpool::opened(const std::string& name, std::expected<OpenedCampaign, 
 
 void FolderSpool::finish(std::shared_ptr<const Campaign> campaign, const CampaignSummary& summary,
                          std::function<void()> done) {
+  if (const auto mail = mail_.find(campaign.get()); mail != mail_.end())
+    CHECK(mail->second->is_sealed());
   const auto place = finishing_.begin();
   const Campaign* const key = campaign.get();
   const auto self = std::make_shared<std::list<Finishing>::iterator>(place);
   auto ended = [this, key, self, told = std::move(done)] {
     const auto call = std::move(told);
-    campaign_bytes_ -= key->bytes();
-    if (!key->info().is_repeatable) seen_.erase(campaign_file_name(key->info().id));
-    campaigns_open_.erase(key);
+    if (mail_.erase(key) == 0) {
+      campaign_bytes_ -= key->bytes();
+      if (!key->info().is_repeatable) seen_.erase(campaign_file_name(key->info().id));
+      campaigns_open_.erase(key);
+    }
     finishing_.erase(*self);
     call();
   };
-  *self =
-      finishing_.emplace(place, loop_, campaigns_, std::move(campaign), summary, std::move(ended));
+  *self = finishing_.emplace(place, loop_, std::move(campaign), summary, std::move(ended));
+}
+
+uint64_t FolderSpool::campaign_bytes() const {
+  uint64_t bytes = campaign_bytes_;
+  for (const auto& [segment, owned] : mail_) bytes += segment->bytes();
+  return bytes;
 }
 
 void FolderSpool::stop() {
@@ -274,8 +289,8 @@ bool FolderSpool::is_in_flight() const {
 
 std::expected<std::unique_ptr<Spool>, Error> Spool::open(io::EventLoop& loop,
                                                          const std::string& folder) {
-  if (auto made =
-          make_spool_folder(loop.proactor(), folder, {"campaigns", "journal", rules_folder});
+  if (auto made = make_spool_folder(loop.proactor(), folder,
+                                    {"campaigns", "journal", mail_folder, rules_folder});
       !made)
     return std::unexpected(made.error());
   auto spool = std::make_unique<FolderSpool>(loop, folder);

@@ -9,6 +9,7 @@
 #include "spool/campaign.h"
 #include "spool/error.h"
 #include "spool/journal.h"
+#include "spool/mail_segment.h"
 #include "spool/recovery.h"
 
 namespace sluice::spool {
@@ -18,6 +19,7 @@ namespace sluice::spool {
 ///   FOLDER/owner              locked while an engine runs; holds its pid
 ///   FOLDER/campaigns/*        one file a campaign, handed off by rename (campaign.h)
 ///   FOLDER/journal/*          segments of outcomes (journal.h)
+///   FOLDER/mail/*             segments of mail that came one message at a time (mail_writer.h)
 ///   FOLDER/rules/*            what operators said of mail that waits (rule_files.h)
 class Spool {
  public:
@@ -26,6 +28,8 @@ class Spool {
     /// A campaign waits to be delivered: one that was there at start, or was handed off just now.
     /// Called once for each.
     virtual void campaign_arrived(std::shared_ptr<const Campaign> campaign) = 0;
+    /// A segment of mail that an earlier run left, sealed. Called once for each, from start().
+    virtual void mail_arrived(std::shared_ptr<const MailSegment> segment) = 0;
     /// A file of campaigns/ cannot be opened; it is left alone.
     virtual void campaign_unreadable(const std::string& path, const Error& error) = 0;
     /// The summary of one that an earlier run finished.
@@ -36,7 +40,8 @@ class Spool {
   };
 
   /// Creates the folders when missing, takes the lock (`locked` names the owner's pid), recovers
-  /// the journal and forgets what it says of campaigns that are over. Blocking.
+  /// the journal and the mail and forgets what the journal says of campaigns that are over.
+  /// Blocking.
   static std::expected<std::unique_ptr<Spool>, Error> open(io::EventLoop& loop,
                                                            const std::string& folder);
   virtual ~Spool() = default;
@@ -52,14 +57,19 @@ class Spool {
   /// way? ("until empty" asks.)
   virtual bool is_settled() const = 0;
 
+  /// Takes over a segment that a MailWriter of this run began and told of: it is counted in
+  /// campaign_bytes(), and its file is closed when it is finished, or with the Spool.
+  virtual void adopt(std::shared_ptr<const MailSegment> segment) = 0;
+
   /// Replaces the campaign's file by its summary, durably: the id stays known, the space is free.
-  /// Where the id need not stay known nothing is left.
+  /// Where the id need not stay known nothing is left: so of a mail segment, which must be sealed.
   /// All fates must be durable. `done` comes from a later turn; on an error (disk full) it is tried
   /// again every second, and `done` is not called before it succeeded.
   virtual void finish(std::shared_ptr<const Campaign> campaign, const CampaignSummary& summary,
                       std::function<void()> done) = 0;
 
-  /// Octets on disk of all campaigns announced and not finished.
+  /// Octets on disk of all campaigns and mail segments announced or adopted, and not finished.
+  /// O(mail segments).
   virtual uint64_t campaign_bytes() const = 0;
 
   /// Stops watching and waits for nothing: after the next turns no operation of it is in flight.

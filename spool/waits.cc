@@ -1,6 +1,7 @@
 #include "spool/waits.h"
 
 #include <algorithm>
+#include <iterator>
 #include <tuple>
 
 namespace sluice::spool {
@@ -8,10 +9,25 @@ namespace sluice::spool {
 void Waits::add(const Wait& wait) {
   const auto rank = [](const Wait& w) { return std::tuple(w.at, w.attempts, w.next_attempt); };
   if (rank(latest_) < rank(wait)) latest_ = wait;
-  attempts_ = std::max(attempts_, wait.attempts);
+  note_attempts(wait);
   if (wait.refusals == 0) return;
   const auto place = std::ranges::lower_bound(refused_at_, wait.at);
   if (place == refused_at_.end() || *place != wait.at) refused_at_.insert(place, wait.at);
+}
+
+void Waits::note_attempts(const Wait& wait) {
+  if (wait.attempts <= attempts_of(wait.recipient)) return;
+  auto place = std::ranges::upper_bound(attempts_, wait.recipient, {}, &Attempts::last);
+  // Those before it that have no more than this one has say nothing any more.
+  auto first = place;
+  while (first != attempts_.begin() && std::prev(first)->most <= wait.attempts) --first;
+  place = attempts_.erase(first, place);
+  attempts_.insert(place, {wait.recipient, wait.attempts});
+}
+
+uint16_t Waits::attempts_of(uint32_t recipient) const {
+  const auto place = std::ranges::lower_bound(attempts_, recipient, {}, &Attempts::last);
+  return place == attempts_.end() ? uint16_t{0} : place->most;
 }
 
 Deferral Waits::caught_up(Deferral deferral) const {

@@ -26,7 +26,10 @@ class Waits {
 
   bool is_empty() const { return refused_at_.empty() && latest_.at == io::WallTime{}; }
   /// Made for those of whom nothing else is known.
-  uint16_t attempts() const { return attempts_; }
+  uint16_t attempts() const { return attempts_.empty() ? uint16_t{0} : attempts_.front().most; }
+  /// Likewise for one of a mail segment, where recipients join while others wait: a wait speaks of
+  /// those numbered up to the one it names. O(log waits).
+  uint16_t attempts_of(uint32_t recipient) const;
   /// Connections in a row that came to nothing, up to the latest.
   uint16_t refusals() const { return latest_.refusals; }
   io::WallTime at() const { return latest_.at; }
@@ -38,8 +41,14 @@ class Waits {
   Deferral caught_up(Deferral deferral) const;
 
  private:
+  void note_attempts(const Wait& wait);
+  struct Attempts {
+    uint32_t last = 0;  // of those who have them at least
+    uint16_t most = 0;
+  };
+
   std::vector<io::WallTime> refused_at_;  // ascending, each once
-  uint16_t attempts_ = 0;
+  std::vector<Attempts> attempts_;        // `last` ascends, `most` descends
   Wait latest_;
 };
 

@@ -133,6 +133,7 @@ class Owner final : Spool::Listener, Journal::Listener, io::TurnEnd {
   void campaign_arrived(std::shared_ptr<const Campaign> campaign) override {
     campaigns.push_back(std::move(campaign));
   }
+  void mail_arrived(std::shared_ptr<const MailSegment>) override {}
   void summary_found(const CampaignInfo&) override {}
   void campaign_unreadable(const std::string& path, const Error& e) override {
     unreadable.push_back(path + ": " + e.message);

@@ -20,7 +20,8 @@ class Numbers final : public spool::Campaign {
   const spool::CampaignInfo& info() const override { return info_; }
   uint32_t recipients() const override { return n_; }
   spool::Bytes message() const override { return {}; }
-  std::span<const spool::Group> groups() const override { return {}; }
+  uint32_t group_count() const override { return 0; }
+  spool::Group group(uint32_t) const override { return {}; }
   uint32_t blocks() const override { return (n_ + 9) / 10; }
   spool::BlockRef block(uint32_t index) const override {
     return {.offset = 0, .bytes = 0, .first = index * 10, .count = std::min(10u, n_ - index * 10)};

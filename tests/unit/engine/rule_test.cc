@@ -27,7 +27,8 @@ class Newsletter final : public spool::Campaign {
   const spool::CampaignInfo& info() const override { return info_; }
   uint32_t recipients() const override { return static_cast<uint32_t>(16 * groups_.size()); }
   spool::Bytes message() const override { return {}; }
-  std::span<const spool::Group> groups() const override { return groups_; }
+  uint32_t group_count() const override { return static_cast<uint32_t>(groups_.size()); }
+  spool::Group group(uint32_t index) const override { return groups_[index]; }
   uint32_t blocks() const override { return 0; }
   spool::BlockRef block(uint32_t) const override { return {}; }
   uint32_t block_of(uint32_t) const override { return 0; }

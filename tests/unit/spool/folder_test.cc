@@ -14,6 +14,9 @@ namespace sluice::spool {
 namespace {
 
 struct Arrivals : Spool::Listener {
+  void mail_arrived(std::shared_ptr<const MailSegment> segment) override {
+    mail.push_back(std::move(segment));
+  }
   void campaign_arrived(std::shared_ptr<const Campaign> campaign) override {
     campaigns.push_back(std::move(campaign));
   }
@@ -22,6 +25,7 @@ struct Arrivals : Spool::Listener {
     unreadable.emplace_back(path, error.code);
   }
   std::vector<std::shared_ptr<const Campaign>> campaigns;
+  std::vector<std::shared_ptr<const MailSegment>> mail;
   std::vector<std::pair<std::string, ErrorCode>> unreadable;
 };
 
@@ -34,6 +38,7 @@ class SpoolFolderTest : public SpoolTest {
   }
   void TearDown() override {
     arrivals_.campaigns.clear();
+    arrivals_.mail.clear();
     loop_.reset();
     proactor_.reset();
     SpoolTest::TearDown();

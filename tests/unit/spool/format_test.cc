@@ -1,4 +1,4 @@
-// Holds the code to spool/FORMAT.md section 7, octet for octet.
+// Holds the code to spool/FORMAT.md section 8, octet for octet.
 
 #include <fmt/format.h>
 
