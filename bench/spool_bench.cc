@@ -15,6 +15,8 @@
 #include "io/uring.h"
 #include "spool/campaign.h"
 #include "spool/journal.h"
+#include "spool/mail_recovery.h"
+#include "spool/mail_writer.h"
 #include "spool/outcome_record.h"
 #include "spool/recovery.h"
 
@@ -31,6 +33,7 @@ struct Place {
     if (::mkdtemp(name.data()) == nullptr) std::perror(name.c_str()), std::exit(1);
     folder = name;
     std::filesystem::create_directory(folder + "/journal");
+    std::filesystem::create_directory(folder + "/mail");
     auto opened = io::open_uring({.entries = 64, .sockets_max = 16, .receive_buffers = 16});
     if (!opened) std::fprintf(stderr, "%s\n", opened.error().message.c_str()), std::exit(1);
     ring = std::move(*opened);
@@ -129,6 +132,122 @@ void recovery(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations() * state.range(0));
 }
 BENCHMARK(recovery)->Arg(1'000'000)->Iterations(5)->UseRealTime()->Unit(benchmark::kMillisecond);
+
+struct MailListener : spool::MailWriter::Listener {
+  void mail_durable(uint64_t first_ticket, uint32_t count,
+                    const std::shared_ptr<const spool::MailSegment>& segment, uint32_t) override {
+    durable = first_ticket + count - 1;
+    if (segments.empty() || segments.back() != segment) segments.push_back(segment);
+  }
+  void mail_sealed(const std::shared_ptr<const spool::MailSegment>&) override {}
+  void mail_stalled(const spool::Error& error) override {
+    std::fprintf(stderr, "%s\n", error.message.c_str()), std::exit(1);
+  }
+  void mail_resumed() override {}
+  /// Unlinks segments but the last one, so that the disk does not fill.
+  void finish(io::Proactor& proactor, size_t but = 1) {
+    for (; segments.size() > but; segments.erase(segments.begin())) {
+      io::CloseFile close;
+      close.file = segments.front()->file();
+      io::run(proactor, close);
+      std::filesystem::remove(segments.front()->path());
+    }
+  }
+  uint64_t durable = 0;
+  std::vector<std::shared_ptr<const spool::MailSegment>> segments;
+};
+
+uint64_t append_mail(spool::MailWriter& writer, size_t bytes) {
+  static const std::string content(1 << 20, 'x');
+  static const spool::MailRecipient to[] = {
+      {"destination.example", octets("someone@destination.example")}};
+  const spool::Bytes pieces[] = {octets(content).first(bytes)};
+  const auto ticket = writer.append({octets("sender@origin.example"), to, pieces});
+  return ticket ? *ticket : 0;
+}
+
+/// Messages of 10 KB, so many at a time: each waits for its commit before the next comes.
+void mail_commit(benchmark::State& state) {
+  Place place;
+  io::EventLoop loop(*place.ring);
+  MailListener listener;
+  auto writer = std::make_unique<spool::MailWriter>(loop, place.folder, 0, 1, listener);
+  for (auto _ : state) {
+    uint64_t ticket = 0;
+    for (int64_t n = 0; n < state.range(0); ++n) ticket = append_mail(*writer, 10'000);
+    writer->commit();
+    while (listener.durable < ticket) loop.turn();
+    if (listener.segments.size() > 2) {
+      state.PauseTiming();
+      listener.finish(*place.ring);
+      state.ResumeTiming();
+    }
+  }
+  writer.reset();
+  listener.finish(*place.ring, 0);
+  state.SetItemsProcessed(state.iterations() * state.range(0));
+  state.SetBytesProcessed(state.iterations() * state.range(0) * 10'000);
+}
+BENCHMARK(mail_commit)
+    ->Arg(1)
+    ->Arg(8)
+    ->Arg(64)
+    ->Arg(200)
+    ->UseRealTime()
+    ->Unit(benchmark::kMicrosecond);
+
+void mail_append(benchmark::State& state) {
+  const std::string content(static_cast<size_t>(state.range(0)), 'x');
+  const spool::MailRecipient to[] = {
+      {"destination.example", octets("someone@destination.example")}};
+  const spool::Bytes pieces[] = {octets(content)};
+  std::vector<std::byte> out;
+  for (auto _ : state) {
+    if (out.size() > (1 << 20)) out.clear();
+    const size_t begin = out.size();
+    spool::encode_mail(out, {octets("sender@origin.example"), to, pieces}, {});
+    spool::seal_mail(std::span(out).subspan(begin), spool::Salt::from(1), begin, 0,
+                     [](uint64_t, size_t, const spool::Mail&) {});
+  }
+  state.SetBytesProcessed(state.iterations() * state.range(0));
+}
+BENCHMARK(mail_append)->Arg(1'000)->Arg(10'000)->Arg(100'000);
+
+/// A segment of 64 MiB in messages of 10 KB: by its index, or by its messages as after a kill.
+void mail_recovery(benchmark::State& state) {
+  Place place;
+  io::EventLoop loop(*place.ring);
+  MailListener listener;
+  {
+    spool::MailWriter writer(loop, place.folder, 0, 1, listener);
+    for (int i = 0; i < 100; ++i) {
+      uint64_t ticket = 0;
+      for (int n = 0; n < 64; ++n) ticket = append_mail(writer, 10'000);
+      writer.commit();
+      while (listener.durable < ticket) loop.turn();
+    }
+  }
+  const auto segment = listener.segments.at(0);
+  if (state.range(0) == 0)
+    std::filesystem::resize_file(segment->path(), segment->bytes() - 1);  // the index is torn
+  for (auto _ : state) {
+    auto recovered = spool::recover_mail(*place.ring, place.folder, true);
+    if (!recovered || !recovered->damages.empty()) std::abort();
+    for (const auto& found : recovered->segments) {
+      io::CloseFile close;
+      close.file = found->file();
+      io::run(*place.ring, close);
+    }
+  }
+  listener.finish(*place.ring, 0);
+  state.SetItemsProcessed(state.iterations() * segment->blocks());
+}
+BENCHMARK(mail_recovery)
+    ->ArgName("index")
+    ->Arg(1)
+    ->Arg(0)
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond);
 
 void write_campaign(spool::CampaignWriter& writer, int64_t recipients, int64_t per_group) {
   char entry[64];

@@ -11,6 +11,7 @@
 #include "spool/campaign_file.h"
 #include "spool/campaign_name.h"
 #include "spool/disk_error.h"
+#include "spool/mail_record.h"
 
 namespace sluice::spool {
 namespace {
@@ -178,6 +179,11 @@ std::optional<Bytes> take_entry(Bytes& payload) {
 
 bool visit_block(const BlockRef& ref, Bytes record,
                  const std::function<void(uint32_t number, Bytes entry)>& visit) {
+  if (const auto mail = decode_mail(ref, record)) {
+    mail->visit_recipients(
+        [&](uint32_t number, const MailRecipient& recipient) { visit(number, recipient.entry); });
+    return true;
+  }
   if (record.size() != ref.bytes || record.size() < record_header_bytes) return false;
   const Salt salt = Salt::from(ref.salt);
   const auto header = decode_record_header(record, salt);

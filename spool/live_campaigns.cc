@@ -1,12 +1,14 @@
 #include "spool/live_campaigns.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 
 #include <array>
 #include <unordered_set>
 
 #include "spool/campaign_file.h"
 #include "spool/disk_error.h"
+#include "spool/mail_name.h"
 
 namespace sluice::spool {
 namespace {
@@ -61,13 +63,33 @@ std::expected<Census, Error> take_census(io::Proactor& proactor, const std::stri
   return census;
 }
 
+/// What has a file there is live; one that was finished has none.
+std::expected<void, Error> count_mail(io::Proactor& proactor, const std::string& folder,
+                                      Census& census) {
+  // As with a summary: who unlinked a segment may have been killed before his sync.
+  io::SyncDirectory sync;
+  sync.path = folder;
+  if (const int32_t synced = io::run(proactor, sync); synced < 0)
+    return std::unexpected(disk_error("sync the folder", folder, synced));
+  io::ListDirectory list;
+  list.path = folder;
+  if (const int32_t listed = io::run(proactor, list); listed < 0)
+    return std::unexpected(disk_error("list the mail", folder, listed));
+  for (const std::string& name : list.names)
+    if (const auto segment = MailName::parse(name)) census.live.insert(segment->uid);
+  return {};
+}
+
 }  // namespace
 
 std::expected<void, Error> drop_finished(io::Proactor& proactor, const std::string& spool,
                                          Recovered& recovered) {
   if (recovered.segments.empty()) return {};
-  const auto census = take_census(proactor, spool + "/campaigns");
+  auto census = take_census(proactor, spool + "/campaigns");
   if (!census) return std::unexpected(census.error());
+  const std::string mail = fmt::format("{}/{}", spool, mail_folder);
+  if (auto counted = count_mail(proactor, mail, *census); !counted)
+    return std::unexpected(counted.error());
   const auto is_over = [&](uint64_t uid) { return census->is_over(uid); };
   std::erase_if(recovered.campaigns, [&](const auto& entry) { return is_over(entry.first); });
   std::erase_if(recovered.segments, [&](SealedSegment& segment) {

@@ -29,4 +29,8 @@ struct RecoveredMail {
 std::expected<RecoveredMail, Error> recover_mail(io::Proactor& proactor, const std::string& spool,
                                                  bool read_only = false);
 
+/// `newer_version` when a segment of `mail/` was written by a later Sluice: to be asked before
+/// anything of the spool is cut. Blocking; reads the header of each.
+std::expected<void, Error> check_mail_versions(io::Proactor& proactor, const std::string& spool);
+
 }  // namespace sluice::spool

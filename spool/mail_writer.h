@@ -23,8 +23,9 @@ namespace sluice::spool {
 /// with the next. When the disk refuses, all that is not acknowledged is given up and the writer is
 /// *stalled*: it takes nothing, and tries every second whether the disk takes a new segment.
 ///
-/// Memory: two buffers of pending_bytes_max, kept once they were used. Cost: one copy of the
-/// content, one pass for its checksum.
+/// Memory: two buffers of pending_bytes_max, kept once they were used. Open files: one a segment
+/// whose mail is not finished, which is one for each 64 MiB of it, and one for each hour in which
+/// some of it came. Cost: one copy of the content, one pass for its checksum.
 class MailWriter {
  public:
   class Listener {

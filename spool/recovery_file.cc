@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <utility>
 
 #include "spool/disk_error.h"
 
@@ -27,8 +26,6 @@ RecoveryFile::~RecoveryFile() {
   close.file = open_.file;
   io::run(proactor_, close);
 }
-
-io::File RecoveryFile::release() { return std::exchange(open_.file, {}); }
 
 std::expected<size_t, Error> RecoveryFile::fill(uint64_t end, uint64_t offset,
                                                 std::span<std::byte> out,

@@ -35,10 +35,11 @@ class RecoveryFile {
   ~RecoveryFile();
 
   int32_t result() const { return result_; }  // of the opening
+  io::File file() const { return open_.file; }
   /// Did the disk refuse some of it?
   bool is_unreadable() const { return is_unreadable_; }
-  /// It stays open: whoever asks closes it.
-  io::File release();
+  /// It stays open: whoever has file() closes it.
+  void release() { open_.file = {}; }
 
   /// Reads as much of `out` as lies before `end`. Octets that the disk refuses are zeros, which no
   /// record begins with, and go to `damages`.

@@ -8,16 +8,19 @@
 #include <array>
 #include <cerrno>
 #include <deque>
+#include <iterator>
 #include <list>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
+#include <vector>
 
 #include "io/check.h"
 #include "spool/campaign_name.h"
 #include "spool/disk_error.h"
 #include "spool/finishing.h"
 #include "spool/live_campaigns.h"
+#include "spool/mail_recovery.h"
 #include "spool/rule_files.h"
 #include "spool/spool_folder.h"
 #include "spool/sweep.h"
@@ -88,6 +91,7 @@ class FolderSpool final : public Spool {
   std::unordered_map<const Campaign*, std::shared_ptr<const Campaign>> campaigns_open_;
   uint64_t campaign_bytes_ = 0;  // of campaigns_open_
   std::unordered_map<const Campaign*, std::shared_ptr<const MailSegment>> mail_;
+  std::vector<std::shared_ptr<const MailSegment>> arrived_mail_;  // not announced yet
   std::list<Finishing> finishing_;
 };
 
@@ -156,14 +160,23 @@ std::string FolderSpool::owner_pid(io::File file) {
 }
 
 std::expected<void, Error> FolderSpool::recover() {
+  if (auto checked = check_mail_versions(proactor_, folder_); !checked) return checked;
   auto recovered = recover_journal(proactor_, folder_);
   if (!recovered) return std::unexpected(recovered.error());
   recovered_ = std::move(*recovered);
+  auto mail = recover_mail(proactor_, folder_);
+  if (!mail) return std::unexpected(mail.error());
+  for (const auto& segment : mail->segments) adopt(segment);
+  arrived_mail_ = std::move(mail->segments);
+  std::ranges::move(mail->damages, std::back_inserter(recovered_.damages));
+  recovered_.torn_bytes += mail->torn_bytes;
+  recovered_.next_sequence = std::max(recovered_.next_sequence, mail->next_sequence);
   return drop_finished(proactor_, folder_, recovered_);
 }
 
 void FolderSpool::start(Listener& listener) {
   listener_ = &listener;
+  for (auto& segment : std::exchange(arrived_mail_, {})) listener.mail_arrived(std::move(segment));
   proactor_.submit(watch_);
   look();
   look_later();

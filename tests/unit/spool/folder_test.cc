@@ -5,9 +5,13 @@
 
 #include <cerrno>
 
+#include "io/crc32c.h"
 #include "spool/campaign_name.h"
+#include "spool/journal_name.h"
+#include "spool/little_endian.h"
 #include "spool/spool.h"
 #include "tests/unit/spool/faulty_proactor.h"
+#include "tests/unit/spool/mail_test.h"
 #include "tests/unit/spool/spool_test.h"
 
 namespace sluice::spool {
@@ -53,6 +57,18 @@ class SpoolFolderTest : public SpoolTest {
     while (!done() && ring_->now() < end) loop_->turn(loop_->now() + std::chrono::milliseconds(5));
     return done();
   }
+  /// A segment with two messages to three recipients, sealed; the spool takes it over.
+  std::shared_ptr<const MailSegment> leave_mail(Spool& to) {
+    MailWitness witness;
+    {
+      MailWriter writer(*loop_, spool(), 0, to.recovered().next_sequence, witness);
+      append(writer, letter(0)), append(writer, letter(1));
+      writer.commit();
+      EXPECT_TRUE(turn_until([&] { return witness.durable == 2; }));
+    }
+    to.adopt(witness.segments.at(0));
+    return witness.segments.at(0);
+  }
   /// A ring of another process, as far as a submitter is concerned.
   std::unique_ptr<io::Proactor> other_ring() {
     return std::move(*io::open_uring({.entries = 64, .sockets_max = 16, .receive_buffers = 16}));
@@ -67,7 +83,7 @@ const std::map<std::string, std::vector<std::string>> one_group = {{"a.example",
 
 TEST_F(SpoolFolderTest, is_made_for_its_owner_alone) {
   const auto s = open_spool();
-  for (const char* part : {"", "/campaigns", "/journal"})
+  for (const char* part : {"", "/campaigns", "/journal", "/mail"})
     EXPECT_EQ(std::filesystem::status(spool() + part).permissions(),
               std::filesystem::perms::owner_all);
 }
@@ -298,6 +314,79 @@ TEST_F(SpoolFolderTest, forgets_outcomes_of_campaigns_that_are_over) {
   EXPECT_TRUE(s->recovered().campaigns.contains(1));
   EXPECT_EQ(s->recovered().segments.size(), 1u);
   EXPECT_EQ(names("journal").size(), 1u);
+}
+
+TEST_F(SpoolFolderTest, announces_mail_that_was_left_and_counts_it) {
+  auto s = open_spool();
+  const auto kept = leave_mail(*s);
+  const uint64_t bytes = std::filesystem::file_size(kept->path());
+  EXPECT_EQ(s->campaign_bytes(), bytes) << "adopted";
+  s.reset();
+  s = open_spool();
+  s->start(arrivals_);
+  ASSERT_EQ(arrivals_.mail.size(), 1u);
+  EXPECT_EQ(arrivals_.mail[0]->info().uid, kept->info().uid);
+  EXPECT_EQ(arrivals_.mail[0]->recipients(), 3u);
+  EXPECT_EQ(s->campaign_bytes(), bytes);
+  s->stop();
+}
+
+TEST_F(SpoolFolderTest, cuts_nothing_of_the_journal_before_it_knows_that_no_mail_is_newer) {
+  open_spool();
+  const JournalName torn{1, 0, Salt::from(1)};
+  write_file(spool() + "/journal/" + torn.text(), octets("torn"));
+  const MailName newer{1, 0, 2, Salt::from(3)};
+  std::vector<std::byte> header(file_header_bytes);
+  encode_file_header(header, {FileKind::mail, newer.salt});
+  header[8] = std::byte{format_version + 1};
+  store(std::span(header), 20, io::crc32c(0, Bytes(header).first(20)));
+  write_file(spool() + "/mail/" + newer.text(), header);
+  const auto opened = Spool::open(*loop_, spool());
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, ErrorCode::newer_version);
+  EXPECT_EQ(read_file(spool() + "/journal/" + torn.text()).size(), 4u);
+}
+
+TEST_F(SpoolFolderTest, unlinks_mail_that_is_finished_durably_and_forgets_its_outcomes) {
+  auto s = open_spool();
+  leave_mail(*s);
+  s.reset();
+  s = open_spool();
+  s->start(arrivals_);
+  const uint64_t uid = arrivals_.mail.at(0)->info().uid;
+  JournalWitness witness;
+  auto journal = Journal::create(*loop_, spool(), 0, s->recovered().next_sequence, {}, witness);
+  for (uint32_t i = 0; i < 3; ++i) journal->append({uid, i, 1, OutcomeKind::delivered, {}});
+  journal->commit();
+  ASSERT_TRUE(turn_until([&] { return witness.committed == 3; }));
+  journal.reset();
+  s.reset();
+
+  s = open_spool();
+  EXPECT_EQ(s->recovered().campaigns.at(uid).delivered, 3u) << "kept while it is there";
+  arrivals_.mail.clear();
+  s->start(arrivals_);
+  std::vector<std::string> order;
+  proactor_->fault = [&](const io::Op& op) {
+    if (op.kind == io::OpKind::unlink) order.push_back(static_cast<const io::Unlink&>(op).path);
+    if (op.kind == io::OpKind::sync_directory && !order.empty())
+      order.push_back(static_cast<const io::SyncDirectory&>(op).path);
+    return 0;
+  };
+  bool done = false;
+  const std::string path = arrivals_.mail.at(0)->path();
+  s->finish(std::move(arrivals_.mail.at(0)), {.recipients = 3, .delivered = 3},
+            [&] { done = true; });
+  ASSERT_TRUE(turn_until([&] { return done; }));
+  EXPECT_EQ(order, (std::vector<std::string>{path, spool() + "/mail"}));
+  EXPECT_EQ(s->campaign_bytes(), 0u);
+  EXPECT_TRUE(names("mail").empty());
+  arrivals_.mail.clear();
+  s->stop();
+  s.reset();
+  s = open_spool();
+  EXPECT_TRUE(s->recovered().campaigns.empty());
+  EXPECT_TRUE(names("journal").empty());
 }
 
 TEST_F(SpoolFolderTest, has_nothing_in_flight_after_stop) {

@@ -5,7 +5,9 @@
 #include <sstream>
 
 #include "spool/campaign_file.h"
+#include "spool/mail_index.h"
 #include "spool/outcome_record.h"
+#include "tests/unit/spool/letter.h"
 #include "tests/unit/spool/spool_test.h"
 
 namespace sluice::spool {
@@ -102,6 +104,37 @@ TEST(Format, of_a_summary_is_as_the_document_says) {
        .summary = CampaignSummary{
            .recipients = 2, .delivered = 1, .failed = 1, .finished_at = at_s(1'700'000'060)}});
   EXPECT_EQ(out, example("summary")) << dump(out);
+}
+
+TEST(Format, of_a_mail_segment_is_as_the_document_says) {
+  const MailName name{1, 0, uid, Salt::from(0x2827262524232221)};
+  std::vector<std::byte> out(file_header_bytes);
+  encode_file_header(out, {FileKind::mail, name.salt});
+  MailSegment segment(name, "", {});
+  const auto commit = [&](const Letter& letter, io::WallTime accepted_at) {
+    std::vector<std::byte> records;
+    letter.as_new_mail([&](const NewMail& mail) { encode_mail(records, mail, accepted_at); });
+    seal_mail(
+        records, name.salt, out.size(), segment.recipients(),
+        [&](uint64_t offset, size_t bytes, const Mail& mail) {
+          segment.add_message({offset, static_cast<uint32_t>(bytes), mail.count, accepted_at});
+          mail.visit_recipients([&](uint32_t, const MailRecipient& recipient) {
+            segment.add_recipients(recipient.group, 1);
+          });
+        });
+    out.insert(out.end(), records.begin(), records.end());
+    segment.publish(out.size());
+  };
+  commit({.envelope = "eve@c.example",
+          .recipients = {{"a.example", "ann@a.example"}, {"a.example", "amy@a.example"}},
+          .content = "Hello\r\n"},
+         at_s(1'700'000'000));
+  commit({.envelope = "", .recipients = {{"b.example", "bob@b.example"}}, .content = "Bye\r\n"},
+         at_s(1'700'000'002));
+  const auto index = encode_mail_index(segment, name.salt);
+  out.insert(out.end(), index.begin(), index.end());
+  EXPECT_EQ(out, example("mail")) << dump(out);
+  EXPECT_EQ(name.text(), "0000000001-000-c0ffee0000000001-2827262524232221");
 }
 
 }  // namespace

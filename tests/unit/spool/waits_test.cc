@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <tuple>
 #include <vector>
 
 namespace sluice::spool {
@@ -61,6 +62,29 @@ TEST(Waits, a_connection_that_was_taken_ends_the_row_and_is_no_attempt) {
   EXPECT_EQ(waits.caught_up({.attempt = 1, .next_attempt = at(0s)}).attempt, 5);
   EXPECT_EQ(waits.caught_up({.attempt = 1, .next_attempt = at(0s)}).refusals, 1)
       << "in a row, whatever came before";
+}
+
+/// FORMAT.md section 5.2: in a mail segment recipients join while others wait.
+TEST(Waits, speak_of_recipients_up_to_the_one_they_name) {
+  std::vector<Wait> all{{.recipient = 3, .attempts = 1, .refusals = 1, .at = at(100s)},
+                        {.recipient = 3, .attempts = 2, .refusals = 2, .at = at(200s)},
+                        {.recipient = 9, .attempts = 1, .refusals = 2, .at = at(200s)},
+                        {.recipient = 3, .attempts = 4, .refusals = 4, .at = at(400s)},
+                        {.recipient = 5, .attempts = 3, .refusals = 4, .at = at(400s)},
+                        {.recipient = 9, .attempts = 3, .refusals = 4, .at = at(400s)},
+                        {.recipient = 20, .attempts = 1, .refusals = 4, .at = at(400s)}};
+  const auto key = [](const Wait& w) { return std::tuple(w.recipient, w.attempts); };
+  std::ranges::sort(all, {}, key);
+  do {
+    Waits waits;
+    for (const Wait& wait : all) waits.add(wait);
+    waits.add(all.front());
+    for (const uint32_t recipient : {0u, 3u}) EXPECT_EQ(waits.attempts_of(recipient), 4);
+    for (const uint32_t recipient : {4u, 5u, 9u}) EXPECT_EQ(waits.attempts_of(recipient), 3);
+    for (const uint32_t recipient : {10u, 20u}) EXPECT_EQ(waits.attempts_of(recipient), 1);
+    EXPECT_EQ(waits.attempts_of(21), 0) << "came after the last of them";
+    EXPECT_EQ(waits.attempts(), 4) << "of a campaign, whose recipients were all there";
+  } while (std::ranges::next_permutation(all, {}, key).found);
 }
 
 TEST(Waits, nothing_counts_for_what_may_have_arrived) {
