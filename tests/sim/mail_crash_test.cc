@@ -52,7 +52,7 @@ class Relay final : Spool::Listener, Journal::Listener, MailWriter::Listener, io
     outcomes = std::move(recovered.campaigns);
     journal_ = Journal::create(loop_, folder, 0, recovered.next_sequence,
                                std::move(recovered.segments), *this);
-    writer = std::make_unique<MailWriter>(loop_, folder, 0, recovered.next_sequence, *this);
+    writer.reset(new MailWriter(loop_, folder, 0, recovered.next_sequence, *this));
     loop_.add(*this);
     proactor_.drive([this] { loop_.turn(); });
     spool->start(*this);
@@ -79,12 +79,14 @@ class Relay final : Spool::Listener, Journal::Listener, MailWriter::Listener, io
     ++ledger_.sent;
     numbers_[*ticket] = number;
   }
+  /// Three a commit.
   bool send_and_wait(unsigned count) {
+    const auto is_idle = [this] { return !writer->has_pending() && !writer->is_committing(); };
     for (unsigned i = 0; i < count; ++i) {
       send();
-      if (i % 3 == 2 && !run_until([this] { return !writer->is_committing(); })) return false;
+      if (i % 3 == 2 && !run_until(is_idle)) return false;
     }
-    return run_until([this] { return !writer->has_pending() && !writer->is_committing(); });
+    return run_until(is_idle);
   }
   /// Ends the segment, as a clean stop does.
   void stop_writing() { writer.reset(); }

@@ -111,13 +111,16 @@ TEST_F(MailRecoveryTest,
   for (size_t bytes = begins_[4]; bytes < whole.size(); ++bytes) {
     write_file(path(), Bytes(whole).first(bytes));
     const size_t fourth_end = begins_[5];
-    expect_all_but(found(), bytes < fourth_end ? std::set<uint32_t>{4, 5} : std::set<uint32_t>{5});
+    const bool read_only = bytes % 16 != 0;  // the disk is slow
+    expect_all_but(found(read_only),
+                   bytes < fourth_end ? std::set<uint32_t>{4, 5} : std::set<uint32_t>{5});
     EXPECT_TRUE(found_.damages.empty()) << bytes;
     EXPECT_EQ(found_.torn_bytes, bytes - (bytes < fourth_end ? begins_[4] : fourth_end));
+    if (HasFailure()) return;
+    if (read_only) continue;
     EXPECT_EQ(read_file(path()).size(), bytes - found_.torn_bytes);
     found();
     EXPECT_EQ(found_.torn_bytes, 0u) << "cut once";
-    if (HasFailure()) return;
   }
 }
 
@@ -142,7 +145,7 @@ TEST_F(MailRecoveryTest, loses_with_a_wrong_bit_the_message_it_is_in_and_no_othe
     std::vector<std::byte> changed = octets_;
     changed[octet] ^= std::byte{4};
     write_file(path(), changed);
-    const MailSegment& segment = found();
+    const MailSegment& segment = found(true);
     // Padding is not looked at.
     const bool is_padding = readable(segment).contains(hit);
     EXPECT_TRUE(!is_padding || octet + 8 > end);
@@ -193,11 +196,11 @@ TEST_F(MailRecoveryTest, believes_an_index_that_holds_together_and_reads_the_mes
     std::vector<std::byte> changed = octets_;
     changed[octet] ^= std::byte{16};
     write_file(path(), changed);
-    expect_all_but(found(), {});
+    expect_all_but(found(true), {});
     EXPECT_TRUE(found_.damages.empty());
     if (HasFailure()) return;
   }
-  for (size_t bytes = index_begin; bytes < octets_.size(); ++bytes) {
+  for (size_t bytes = index_begin; bytes < octets_.size(); bytes += 7) {
     write_file(path(), Bytes(octets_).first(bytes));
     expect_all_but(found(), {});
     EXPECT_EQ(read_file(path()).size(), index_begin);
