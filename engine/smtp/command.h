@@ -16,6 +16,7 @@ enum class Verb : uint8_t {
   expn,
   helo,
   help,
+  http,  // GET, POST ...: a browser was led here; what follows may be the attacker's commands
   mail,
   noop,
   quit,

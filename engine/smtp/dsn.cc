@@ -7,6 +7,7 @@ namespace sluice::engine::smtp {
 namespace {
 
 constexpr size_t envelope_id_bytes_max = 100;
+constexpr std::string_view hex_digits = "0123456789ABCDEF";
 
 bool is_word(std::string_view word, std::string_view lower) {
   return std::ranges::equal(word, lower, [](char a, char b) {
@@ -56,7 +57,6 @@ bool is_envelope_id(std::string_view text) {
 }
 
 std::optional<size_t> write_xtext(std::string_view text, std::span<char> out) {
-  constexpr std::string_view digits = "0123456789ABCDEF";
   size_t size = 0;
   for (const char c : text) {
     const auto octet = static_cast<unsigned char>(c);
@@ -68,10 +68,33 @@ std::optional<size_t> write_xtext(std::string_view text, std::span<char> out) {
       continue;
     }
     out[size++] = '+';
-    out[size++] = digits[octet >> 4];
-    out[size++] = digits[octet & 15];
+    out[size++] = hex_digits[octet >> 4];
+    out[size++] = hex_digits[octet & 15];
   }
   return size;
+}
+
+bool is_xtext(std::string_view text) {
+  for (size_t at = 0; at < text.size(); ++at) {
+    if (text[at] <= ' ' || text[at] > '~' || text[at] == '=') return false;
+    if (text[at] != '+') continue;
+    const std::string_view code = text.substr(at + 1, 2);
+    if (code.size() != 2 || code.find_first_not_of(hex_digits) != code.npos) return false;
+    at += 2;
+  }
+  return true;
+}
+
+bool read_xtext(std::string_view text, std::string& out) {
+  out.clear();
+  if (!is_xtext(text)) return false;
+  for (; !text.empty(); text.remove_prefix(text.front() == '+' ? 3 : 1)) {
+    if (text.front() == '+')
+      out += static_cast<char>(hex_digits.find(text[1]) << 4 | hex_digits.find(text[2]));
+    else
+      out += text.front();
+  }
+  return true;
 }
 
 }  // namespace sluice::engine::smtp

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace sluice::engine::smtp {
@@ -36,5 +37,11 @@ bool is_envelope_id(std::string_view text);
 /// Writes `text` as xtext (RFC 3461 section 4) into `out`. The octets written; none where a
 /// character is not of US-ASCII or `out` is too small.
 std::optional<size_t> write_xtext(std::string_view text, std::span<char> out);
+
+/// Printable US-ASCII without blank and `=`, and `+` only before two digits of hex in upper case
+/// (RFC 3461 section 4).
+bool is_xtext(std::string_view text);
+/// Undoes xtext into `out` (replaced), whatever octets that gives. False when it is none.
+bool read_xtext(std::string_view text, std::string& out);
 
 }  // namespace sluice::engine::smtp

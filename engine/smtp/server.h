@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -18,7 +19,7 @@ struct ServerOptions {
   std::string hostname;
   uint64_t message_bytes_max = 52428800;  // told in SIZE (RFC 1870): octets before dot-stuffing
   uint32_t recipients_max = 1000;         // a transaction; told in LIMITS (RFC 9422)
-  uint32_t messages_max = 10000;          // a session; told in LIMITS
+  uint32_t transactions_max = 10000;      // a session; told in LIMITS as MAILMAX
   bool offers_starttls = false;
   bool offers_auth = false;  // under TLS only (RFC 4954 section 4)
   bool offers_etrn = false;
@@ -57,15 +58,15 @@ class Server {
     etrn,      // etrn_target() asks for its mail (RFC 1985)
     // Nothing is owed.
     piece,    // piece() is the next part of the content, until the next call
-    dropped,  // the message whose content was granted will not come, for refusal(): forget it
-    closed,   // send `out`, then close; for ever
+    dropped,  // the message whose content was granted will not come: forget it; see refusal()
+    closed,   // send `out`, then close; a message that was granted and not whole will not come
   };
 
   // Numbers of limits that no operator has asked to set.
   static constexpr size_t command_bytes_max = 2048;   // RFC 5321 section 4.5.3.1.4: 512 with CRLF,
                                                       // and 1,170 for the extensions offered here
   static constexpr unsigned errors_max = 20;          // bad commands, since the last message
-  static constexpr unsigned idle_commands_max = 100;  // NOOP, RSET...: more count as errors each
+  static constexpr unsigned idle_commands_max = 100;  // NOOP, RSET...: each one more is an error
 
   /// `options` outlives the machine.
   explicit Server(const ServerOptions& options) : options_(&options) {}
@@ -100,12 +101,10 @@ class Server {
 
   bool is_tls() const { return is_tls_; }
   bool is_closed() const { return phase_ == Phase::closed; }
-  /// Between MAIL and the answer to its message: a deadline for content or for a command?
+  /// Content is on its way: its deadline runs, not that of a command.
   bool is_in_content() const { return phase_ == Phase::content; }
   /// Bad commands and refused credentials since the last message: what a caller slows down by.
   unsigned errors() const { return errors_; }
-  /// Messages that were answered yes.
-  uint32_t messages() const { return messages_; }
 
   /// As EHLO or HELO gave it, one word of printable ASCII; "" before.
   const std::string& client_name() const { return client_name_; }
@@ -122,42 +121,72 @@ class Server {
   /// `relay.example`, `@example` (and all below it) or `#queue`, lower case: letters, digits and
   /// `.-_[]:` only.
   const std::string& etrn_target() const { return argument_; }
-  std::string_view refusal() const { return refusal_; }  // "550 5.6.11 Bare line feed"
+  /// What is wrong with a message that was `dropped`: the reply it will get, or "" when the client
+  /// gave it up itself (RSET, EHLO).
+  std::string_view refusal() const { return refusal_; }
 
  private:
-  /// `refused`: a 554 greeting. `chunks`: between two BDAT. `chunks_refused`: one was, so all are
-  /// up to the last. `swallowing`: a chunk that is refused and whose octets are on their way.
+  /// `handshake`: from yes to STARTTLS to tls_started(). `content`: of DATA or of one chunk is on
+  /// its way. `chunks`: between two chunks of a message. `refused`: a 554 greeting.
   enum class Phase : uint8_t {
     connected,
     greeted,
+    handshake,
     ready,
     mail,
     rcpt,
     auth,
     content,
     chunks,
-    chunks_refused,
-    swallowing,
     refused,
     closed
   };
-  enum class Failure : uint8_t { counted, forgiven };
 
-  Event take_line(std::span<const std::byte>& input, std::string& out);
-  Event take_command(std::string_view line, std::string& out);
-  Event take_content(std::span<const std::byte>& input, std::string& out);
+  // Each step of next(): nothing when there is no reason yet to return.
+  using Step = std::optional<Event>;
+  Step take_line(std::span<const std::byte>& input, std::string& out);
+  Step take_content(std::span<const std::byte>& input, std::string& out);
+  Step take_command(std::string_view line, std::string& out);
+  Step take_verb(const Command& command, std::string& out);
+  Step end_content(std::string& out);
+
+  Event hello(const Command& command, std::string& out);
+  void say_extensions(std::string& out) const;
+  Event mail(std::string_view argument, std::string& out);
+  Event rcpt(std::string_view argument, std::string& out);
+  Event data(std::string_view argument, std::string& out);
+  Step bdat(std::string_view argument, std::string& out);
+  Event starttls(std::string_view argument, std::string& out);
+  Event begin_auth(std::string_view argument, std::string& out);
+  Event go_on_auth(AuthExchange::Step step, std::string& out);
+  Event etrn(std::string_view argument, std::string& out);
+  Event refuse_line(std::string& out, std::string_view reply);
+  Event abandon();
+
+  Event say(std::string& out, std::string_view reply);
+  Event object(std::string& out, std::string_view reply);
+  Event owe(Event event) { return owed_ = event; }
+  void grant(Event owed, std::string& out, std::string_view reply);
+  void deny(Event owed, std::string& out, std::string_view reply);
+  bool is_in_transaction() const;
+  void forget_transaction();
 
   const ServerOptions* options_;
   Phase phase_ = Phase::connected;
+  Phase after_content_ = Phase::ready;  // of `content`: when it was taken and not granted
   Event owed_ = Event::needs_input;
-  bool is_tls_ = false, is_esmtp_ = false;
+  bool is_tls_ = false, is_esmtp_ = false, line_is_long_ = false, has_more_input_ = false;
+  bool is_chunked_ = false, is_last_chunk_ = false;
+  bool is_granted_ = false;  // the caller has content, and has not heard of its end
   uint8_t errors_ = 0, idle_commands_ = 0;
-  uint32_t messages_ = 0;
+  uint32_t transactions_ = 0;
   ContentReader content_;
   AuthExchange auth_;
   Incoming envelope_;
   std::string line_;  // a line that came in parts
   std::string client_name_, user_, argument_, refusal_;
 };
+
+static_assert(sizeof(Server) <= 640);
 
 }  // namespace sluice::engine::smtp
