@@ -48,10 +48,21 @@ struct DestinationPolicy {
   friend bool operator==(const DestinationPolicy&, const DestinationPolicy&) = default;
 };
 
+/// How a listener's sessions get under TLS, where it has a certificate.
+enum class ListenTls : uint8_t { starttls, implicit };
+/// Which messages are completed (Date, Message-ID) and stripped (Bcc) as their author's agent's.
+/// `automatic`: those of authenticated users, and those without a Received field.
+enum class SubmissionPolicy : uint8_t { automatic, always, never };
+
 struct ListenPolicy {
   std::string address;
   std::vector<std::string> allow;
   uint64_t message_bytes_max = 52428800;
+  uint32_t recipients_max = 1000, messages_per_session_max = 10000;
+  uint32_t sessions_max = 10000, sessions_per_client_max = 1000;
+  io::Duration command_timeout{}, content_timeout{};
+  SubmissionPolicy submission = SubmissionPolicy::automatic;
+  ListenTls tls = ListenTls::starttls;
   std::string tls_certificate, tls_key, users;
   bool etrn = true;
 };

@@ -17,6 +17,7 @@ enum class ConfigType : uint8_t {
   hostname,   // std::string: a name as EHLO takes it, or an address literal in brackets
   path,       // std::string
   file,       // std::string: a file that this process can read
+  users,      // std::string: a file of users and hashes
   mailbox,    // std::string: local@domain
   flag,       // bool
   count,      // int64_t within the range

@@ -14,6 +14,8 @@
 
 #include "engine/config_section.h"
 #include "engine/config_value.h"
+#include "engine/intake/networks.h"
+#include "engine/intake/users.h"
 #include "engine/nearest_name.h"
 #include "io/check.h"
 
@@ -149,6 +151,19 @@ Parsed parse_strings(const toml::node& node, std::string_view wanted, Predicate 
   return texts;
 }
 
+Parsed parse_networks(const toml::node& node) {
+  const toml::array* list = node.as_array();
+  if (!list) return refused(node, R"(is not a list; write one such as ["127.0.0.0/8", "::1"])");
+  std::vector<std::string> texts;
+  for (const toml::node& element : *list) {
+    const auto text = element.value_exact<std::string>();
+    const auto network = intake::parse_network(text.value_or(""));
+    if (!network) return refused(element, network.error());
+    texts.push_back(*text);
+  }
+  return texts;
+}
+
 Parsed parse_next_hops(const toml::node& node) {
   if (node.value_exact<std::string>() == "mx") return std::vector<std::string>();
   auto hops =
@@ -178,6 +193,7 @@ Parsed parse_value(const ConfigKey& key, const toml::node& node) {
     case ConfigType::hostname:
     case ConfigType::path:
     case ConfigType::file:
+    case ConfigType::users:
     case ConfigType::mailbox:
     case ConfigType::listener: return parse_text(key, node);
     case ConfigType::flag:
@@ -197,8 +213,7 @@ Parsed parse_value(const ConfigKey& key, const toml::node& node) {
       return parse_strings(
           node, R"(a list such as ["192.0.2.53", "127.0.0.1:5353"])",
           [](const std::string& text) { return io::SocketAddress::parse(text, 53).has_value(); });
-    case ConfigType::networks:
-      return parse_strings(node, R"(a list such as ["127.0.0.0/8", "2001:db8::/32"])", is_network);
+    case ConfigType::networks:  return parse_networks(node);
     case ConfigType::durations: return parse_durations(key, node);
   }
   std::unreachable();
@@ -231,6 +246,7 @@ class Reader {
   void check_admin(const toml::table& table);
   void check_destinations();
   void check_file(const std::string& file, unsigned line, std::string field);
+  void check_users(const std::string& file, unsigned line, const std::string& field);
   void unknown_key(std::string_view section, const std::string& field, const toml::key& key,
                    const toml::node& node);
   void store_standards(std::string_view section, void* target);
@@ -309,6 +325,8 @@ void Reader::read_object(std::string_view section, const std::string& field,
                [this, target, &field](const ConfigKey& key, ConfigValue value, unsigned line) {
                  if (key.type == ConfigType::file)
                    check_file(std::get<std::string>(value), line, config_field(field, key.name));
+                 if (key.type == ConfigType::users)
+                   check_users(std::get<std::string>(value), line, config_field(field, key.name));
                  key.store(target, value);
                });
 }
@@ -322,6 +340,16 @@ void Reader::check_file(const std::string& file, unsigned line, std::string fiel
   if (!stream.is_open() || stream.bad() || errno != 0)
     add_error(line, std::move(field),
               fmt::format("\"{}\" cannot be read: {}", file, std::strerror(errno)));
+}
+
+void Reader::check_users(const std::string& file, unsigned line, const std::string& field) {
+  if (!look_at_files_ || file.empty()) return;
+  const auto users = intake::Users::load(file);
+  if (users) return;
+  for (const intake::UsersError& error : users.error())
+    add_error(line, field,
+              error.line == 0 ? fmt::format("\"{}\" {}", file, error.message)
+                              : fmt::format("{}:{}: {}", file, error.line, error.message));
 }
 
 void Reader::store_standards(std::string_view section, void* target) {
@@ -456,6 +484,8 @@ void Reader::check_listener(const ListenPolicy& listener, const toml::table& tab
     add_error(line_of_key(there), config_field("listen", there),
               fmt::format("needs {} as well", has_certificate ? "tls_key" : "tls_certificate"));
   }
+  if (listener.tls == ListenTls::implicit && !has_certificate && listener.tls_key.empty())
+    add_error(line_of_key("tls"), "listen.tls", "\"implicit\" needs tls_certificate and tls_key");
   if (!listener.users.empty() && !has_certificate)
     add_error(line_of_key("users"), "listen.users",
               "needs tls_certificate and tls_key: AUTH is offered only under TLS");

@@ -37,16 +37,12 @@ std::optional<uint16_t> parse_port(std::string_view text) {
   return port && *port != 0 ? port : std::nullopt;
 }
 
-/// The address's octets, 4 or 16 of them; 0 of them when it is none.
-std::pair<std::array<uint8_t, 16>, unsigned> parse_ip(std::string_view text) {
-  std::array<uint8_t, 16> octets{};
+bool is_ip(std::string_view text) {
   const std::string terminated(text);
-  if (inet_pton(AF_INET, terminated.c_str(), octets.data()) == 1) return {octets, 4};
-  if (inet_pton(AF_INET6, terminated.c_str(), octets.data()) == 1) return {octets, 16};
-  return {octets, 0};
+  std::array<uint8_t, 16> octets;
+  return inet_pton(AF_INET, terminated.c_str(), octets.data()) == 1 ||
+         inet_pton(AF_INET6, terminated.c_str(), octets.data()) == 1;
 }
-
-bool is_ip(std::string_view text) { return parse_ip(text).second != 0; }
 
 std::string_view without_ipv6_tag(std::string_view text) {
   constexpr std::string_view tag = "IPv6:";
@@ -129,18 +125,6 @@ std::optional<NextHop> parse_next_hop(std::string_view text) {
   if (!number) return std::nullopt;
   hop.port = *number;
   return hop;
-}
-
-bool is_network(std::string_view text) {
-  const size_t slash = std::min(text.find('/'), text.size());
-  const auto [octets, octet_count] = parse_ip(text.substr(0, slash));
-  if (octet_count == 0) return false;
-  if (slash == text.size()) return true;
-  const auto bits = parse_number<unsigned>(text.substr(slash + 1));
-  if (!bits || *bits > octet_count * 8) return false;
-  for (unsigned bit = *bits; bit < octet_count * 8; ++bit)
-    if (octets[bit / 8] >> (7 - bit % 8) & 1) return false;
-  return true;
 }
 
 std::optional<std::string> ascii_domain(std::string_view text) {

@@ -31,9 +31,6 @@ struct NextHop {
 };
 std::optional<NextHop> parse_next_hop(std::string_view text);
 
-/// `192.0.2.0/24`, `::1/128`, or a single address. Bits after the prefix must be zero.
-bool is_network(std::string_view text);
-
 /// The domain in A-labels and lower case (IDNA 2008), without a final dot. nullopt when it is no
 /// domain.
 std::optional<std::string> ascii_domain(std::string_view text);

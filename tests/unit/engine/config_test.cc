@@ -123,6 +123,14 @@ tls_certificate = "c.pem"
 tls_key = "k.pem"
 users = "u"
 etrn = false
+tls = "implicit"
+submission = "never"
+recipients_max = 500
+messages_per_session_max = 7
+sessions_max = 8
+sessions_per_client_max = 9
+command_timeout = "1m"
+content_timeout = "2m"
 [admin]
 address = "127.0.0.1:8025"
 token_file = "token"
@@ -156,6 +164,14 @@ key = "s2.pem"
   ASSERT_EQ(config.listen.size(), 1u);
   EXPECT_THAT(config.listen[0].allow, ElementsAre("192.0.2.0/24"));
   EXPECT_FALSE(config.listen[0].etrn);
+  EXPECT_EQ(config.listen[0].tls, ListenTls::implicit);
+  EXPECT_EQ(config.listen[0].submission, SubmissionPolicy::never);
+  EXPECT_EQ(config.listen[0].recipients_max, 500u);
+  EXPECT_EQ(config.listen[0].messages_per_session_max, 7u);
+  EXPECT_EQ(config.listen[0].sessions_max, 8u);
+  EXPECT_EQ(config.listen[0].sessions_per_client_max, 9u);
+  EXPECT_EQ(config.listen[0].command_timeout, 1min);
+  EXPECT_EQ(config.listen[0].content_timeout, 2min);
   EXPECT_EQ(config.admin_token_file, "token");
   ASSERT_EQ(config.dkim.size(), 2u);
   EXPECT_EQ(config.dkim[1].selector, "s2");
@@ -324,13 +340,20 @@ INSTANTIATE_TEST_SUITE_P(
                 "t.toml:2: listen.address: \"localhost\" is not ADDRESS:PORT; write 127.0.0.1:2525 "
                 "or [::1]:2525"},
         Mistake{"[[listen]]\nallow = [\"10.0.0.1/8\"]\n",
-                "t.toml:2: listen.allow: \"10.0.0.1/8\" does not fit; write a list such as "
-                "[\"127.0.0.0/8\", \"2001:db8::/32\"]"},
+                "t.toml:2: listen.allow: \"10.0.0.1/8\" has bits beyond its /8; write 10.0.0.0/8"},
+        Mistake{"[[listen]]\nallow = [7]\n",
+                "t.toml:2: listen.allow: 7 is not a network; write 192.0.2.0/24, 2001:db8::/32 or "
+                "one address"},
+        Mistake{"[[listen]]\nallow = \"::1\"\n",
+                "t.toml:2: listen.allow: \"::1\" is not a list; write one such as "
+                "[\"127.0.0.0/8\", \"::1\"]"},
         Mistake{"[[listen]]\ntls_key = \"k\"\n",
                 "t.toml:2: listen.tls_key: needs tls_certificate as well"},
         Mistake{"[[listen]]\nusers = \"u\"\n",
                 "t.toml:2: listen.users: needs tls_certificate and tls_key: AUTH is offered only "
                 "under TLS"},
+        Mistake{"[[listen]]\ntls = \"implicit\"\n",
+                "t.toml:2: listen.tls: \"implicit\" needs tls_certificate and tls_key"},
         Mistake{
             "[[listen]]\n[[listen]]\n",
             "t.toml:2: listen.address: \"127.0.0.1:2525\" is another section's address as well"},
@@ -340,6 +363,22 @@ INSTANTIATE_TEST_SUITE_P(
             "t.toml:2: admin.address: \"0.0.0.0:80\" is not on loopback; that needs a token_file"},
         Mistake{"[dkim.\"a.example\"]\nselector = \"s\"\n",
                 "t.toml:1: dkim.\"a.example\".key: is missing"}));
+
+TEST(Config, a_listener_is_closed_to_strangers_and_bounded_by_default) {
+  const Config config = parsed("[[listen]]\naddress = \"0.0.0.0:25\"\n");
+  ASSERT_EQ(config.listen.size(), 1u);
+  const ListenPolicy& listener = config.listen[0];
+  EXPECT_THAT(listener.allow, ElementsAre("127.0.0.0/8", "::1/128"));
+  EXPECT_EQ(listener.message_bytes_max, 52428800u);
+  EXPECT_EQ(listener.recipients_max, 1000u);
+  EXPECT_EQ(listener.messages_per_session_max, 10000u);
+  EXPECT_EQ(listener.sessions_max, 10000u);
+  EXPECT_EQ(listener.sessions_per_client_max, 1000u);
+  EXPECT_EQ(listener.command_timeout, 5min);
+  EXPECT_EQ(listener.content_timeout, 10min);
+  EXPECT_EQ(listener.submission, SubmissionPolicy::automatic);
+  EXPECT_EQ(listener.tls, ListenTls::starttls);
+}
 
 TEST(Config, a_value_that_would_fill_the_screen_is_cut_at_a_character) {
   const std::string long_value =
@@ -360,6 +399,24 @@ TEST(Config, a_file_that_cannot_be_read_is_a_mistake_of_its_field) {
           ":2: admin.token_file: \"/nonexistent/token\" cannot be read: No such file or directory");
   EXPECT_EQ(config.error()[0].line, 2u);
   EXPECT_EQ(config.error()[0].field, "admin.token_file");
+}
+
+TEST(Config, each_mistake_of_a_users_file_is_one_of_the_listener) {
+  const std::string users = testing::TempDir() + "sluice_config_users";
+  std::ofstream(users) << "joe\n\nmax:secret\n";
+  std::filesystem::permissions(users, std::filesystem::perms::owner_read);
+  const std::string path = testing::TempDir() + "sluice_config_test.toml";
+  std::ofstream(path) << "[[listen]]\nusers = \"" << users << "\"\n";
+  const auto config = Config::load(path);
+  ASSERT_FALSE(config.has_value());
+  const std::string field = path + ":2: listen.users: ";
+  ASSERT_EQ(config.error().size(), 3u);
+  EXPECT_EQ(config.error()[0].text, field + users + ":1: is not user:hash");
+  EXPECT_EQ(config.error()[1].text,
+            field + users +
+                ":3: has a password or a weak hash; make one with: mkpasswd "
+                "-m yescrypt");
+  EXPECT_THAT(config.error()[2].text, HasSubstr("needs tls_certificate"));
 }
 
 TEST(Config, a_missing_file_says_so) {
