@@ -11,7 +11,7 @@ namespace sluice::engine::smtp {
 enum class ContentFault : uint8_t { none, bare_cr, bare_lf, nul, long_line };
 
 /// One pass over content, split anywhere: finds lines that begin with a dot and whatever is wrong.
-/// Only CRLF ends a line. Cost: about 1/10 ns an octet.
+/// Only CRLF ends a line. Cost: about 1/4 ns an octet of lines of 76.
 class ContentScanner {
  public:
   /// Passes over `octets` up to the first dot at a line's beginning, and returns how many there

@@ -187,6 +187,6 @@ class Server {
   std::string client_name_, user_, argument_, refusal_;
 };
 
-static_assert(sizeof(Server) <= 640);
+static_assert(sizeof(Server) <= 512);
 
 }  // namespace sluice::engine::smtp
