@@ -61,34 +61,11 @@ void Coordinator::campaign_arrived(std::shared_ptr<const spool::Campaign> campai
   if (!content)
     return refuse(fmt::format("{}: its template cannot be read; was it written by a newer release?",
                               campaign->path()));
-  spool::Progress recovered;
-  auto& known = spool_.recovered().campaigns;
-  if (const auto it = known.find(info.uid); it != known.end()) {
-    recovered = std::move(it->second);
-    known.erase(it);
-  }
-  auto mailing =
+  spool::Progress recovered = progress_of(info.uid);
+  const auto mailing =
       std::make_shared<Mailing>(campaign, std::move(*message), std::move(*content), recovered);
-  Live live{.mailing = mailing,
-            .summary = {.recipients = campaign->recipients(),
-                        .delivered = recovered.delivered,
-                        .failed = recovered.failed,
-                        .expired = recovered.expired,
-                        .cancelled = recovered.cancelled,
-                        .in_doubt = recovered.in_doubt}};
-  const uint64_t fates = recovered.fates_known();
-  CHECK(fates <= campaign->recipients());
-  live.waiting = campaign->recipients() - static_cast<uint32_t>(fates);
-  totals_.recipients += campaign->recipients();
-  totals_.delivered += recovered.delivered;
-  totals_.failed += recovered.failed;
-  totals_.expired += recovered.expired;
-  totals_.cancelled += recovered.cancelled;
-  totals_.in_doubt += recovered.in_doubt;
-  totals_.deferred += recovered.deferred.size();
-  const bool is_new = fates == 0 && recovered.deferred.empty() && recovered.waits.empty();
-  if (is_new) shard_.engine_counters().accepted.add(campaign->recipients());
-  if (is_new)
+  if (recovered.fates_known() == 0 && recovered.deferred.empty() && recovered.waits.empty()) {
+    shard_.engine_counters().accepted.add(campaign->recipients());
     shard_.fates().log({.event = report::Event::accepted,
                         .time = shard_.loop().wall(),
                         .id = fmt::format("{:016x}", info.uid),
@@ -96,14 +73,91 @@ void Coordinator::campaign_arrived(std::shared_ptr<const spool::Campaign> campai
                         .sender = mailing->message.sender,
                         .bytes = campaign->bytes(),
                         .recipients = campaign->recipients()});
+  }
   observer_.campaign_accepted(info, campaign->recipients());
+  take_up(mailing, std::move(recovered));
+}
+
+void Coordinator::mail_arrived(std::shared_ptr<const spool::MailSegment> segment) {
+  if (stopping_) return;
+  const uint64_t uid = segment->info().uid;
+  spool::Progress recovered = progress_of(uid);
+  const auto mailing = std::make_shared<Mailing>(std::move(segment), recovered);
+  take_up(mailing, std::move(recovered));
+}
+
+/// What earlier runs achieved of it.
+spool::Progress Coordinator::progress_of(uint64_t uid) {
+  const auto known = spool_.recovered().campaigns.extract(uid);
+  return known ? std::move(known.mapped()) : spool::Progress{};
+}
+
+/// All of it.
+void Coordinator::take_up(const MailingPtr& mailing, spool::Progress&& recovered) {
+  const spool::Campaign& campaign = *mailing->campaign;
+  Live live{.mailing = mailing,
+            .summary = {.recipients = campaign.recipients(),
+                        .delivered = recovered.delivered,
+                        .failed = recovered.failed,
+                        .expired = recovered.expired,
+                        .cancelled = recovered.cancelled,
+                        .in_doubt = recovered.in_doubt}};
+  const uint64_t fates = recovered.fates_known();
+  CHECK(fates <= campaign.recipients());
+  live.waiting = campaign.recipients() - static_cast<uint32_t>(fates);
+  live.groups = campaign.group_count();
+  totals_.recipients += campaign.recipients();
+  totals_.delivered += recovered.delivered;
+  totals_.failed += recovered.failed;
+  totals_.expired += recovered.expired;
+  totals_.cancelled += recovered.cancelled;
+  totals_.in_doubt += recovered.in_doubt;
+  totals_.deferred += recovered.deferred.size();
   Live& placed = live_.emplace(mailing.get(), std::move(live)).first->second;
   if (placed.waiting == 0) return finish(placed);
   spread(mailing, std::move(recovered));
 }
 
-void Coordinator::mail_arrived(std::shared_ptr<const spool::MailSegment> segment) {
-  refuse(fmt::format("{}: this release does not deliver mail that came by SMTP", segment->path()));
+/// Of a segment that a shard writes: those that came since the last time.
+void Coordinator::letters(Letters&& news) {
+  const auto [place, is_new] = segments_.try_emplace(news.segment.get());
+  if (is_new) {
+    auto mailing = std::make_shared<Mailing>(news.segment, spool::Progress{});
+    place->second = &live_.emplace(mailing.get(), Live{.mailing = mailing}).first->second;
+    spool_.adopt(news.segment);
+  }
+  Live& live = *place->second;
+  const auto came = static_cast<uint32_t>(news.recipients - live.summary.recipients);
+  live.summary.recipients += came;
+  live.waiting += came;
+  totals_.recipients += came;
+  shard_.engine_counters().accepted.add(came);
+  spread_letters(live);
+  if (!news.is_sealed) return;
+  segments_.erase(place);
+  if (live.waiting == 0) finish(live);
+}
+
+void Coordinator::spread_letters(Live& live) {
+  const spool::Campaign& campaign = *live.mailing->campaign;
+  const uint32_t first_group = live.groups;
+  std::map<uint32_t, AddSource> sources;  // by the route's number
+  for (; live.groups < campaign.group_count(); ++live.groups) {
+    const spool::Group group = campaign.group(live.groups);
+    if (group.first >= live.summary.recipients) break;  // of a later commit
+    const Route& route = this->route(*live.mailing, group.name);
+    AddSource& source = sources[route.number];
+    source.route = &route, source.mailing = live.mailing;
+    source.ranges.push_back({group.first, group.count});
+  }
+  if (sources.empty()) return;
+  const queue::Standing standing = queue::standing(rules_, campaign, config_, first_group);
+  for (auto& [number, source] : sources) {
+    source.orders = {queue::common(standing.held, source.ranges),
+                     queue::common(standing.cancelled, source.ranges)};
+    const unsigned home = source.route->home;
+    mesh_.post(0, home, std::move(source));
+  }
 }
 
 void Coordinator::campaign_unreadable(const std::string&, const spool::Error& error) {
@@ -124,6 +178,15 @@ const DestinationPolicy& Coordinator::policy(const Mailing& mailing, std::string
 }
 
 const Route& Coordinator::route(const Mailing& mailing, std::string_view domain) {
+  if (!mailing.letters) return find_route(mailing, domain);
+  const auto known = routes_by_domain_.find(domain);
+  if (known != routes_by_domain_.end()) return *known->second;
+  const Route& route = find_route(mailing, domain);
+  routes_by_domain_.emplace(domain, &route);
+  return route;
+}
+
+const Route& Coordinator::find_route(const Mailing& mailing, std::string_view domain) {
   const DestinationPolicy& policy = this->policy(mailing, domain);
   std::string name(policy.next_hops.empty() ? domain : "");
   std::unique_ptr<Route>& route = routes_[{&policy, name}];
@@ -245,8 +308,12 @@ void Coordinator::tally(const Tally& tally) {
     CHECK(fates <= live.waiting);
     live.waiting -= fates;
     if (fates > 0) totals_.last_fate = shard_.loop().now();
-    if (live.waiting == 0 && fates > 0) finish(live);
+    if (live.waiting == 0 && fates > 0 && !is_growing(live)) finish(live);
   }
+}
+
+bool Coordinator::is_growing(const Live& live) const {
+  return live.mailing->letters && segments_.contains(live.mailing->letters);
 }
 
 void Coordinator::finish(Live& live) {
@@ -255,9 +322,9 @@ void Coordinator::finish(Live& live) {
   spool_.finish(mailing->campaign, live.summary, [this, mailing] {
     const auto done = live_.extract(mailing);
     const spool::CampaignInfo& info = mailing->campaign->info();
-    note_finished(info.id);
+    if (!mailing->letters) note_finished(info.id);
     broadcast([&] { return Finished{info.uid}; });
-    observer_.campaign_finished(info, done.mapped().summary);
+    if (!mailing->letters) observer_.campaign_finished(info, done.mapped().summary);
     shard_.loop().request_turn();
   });
 }

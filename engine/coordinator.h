@@ -82,6 +82,7 @@ class Coordinator final : spool::Spool::Listener, queue::RuleWatch::Listener {
   void tally(const Tally& tally);
   void shard_stopped();
   void storage_news(const StorageNews& news);
+  void letters(Letters&& news);
   void queue_news(const QueueNews& news);
   void turn_ended();
 
@@ -92,6 +93,7 @@ class Coordinator final : spool::Spool::Listener, queue::RuleWatch::Listener {
     MailingPtr mailing;
     spool::CampaignSummary summary;
     uint32_t waiting = 0;
+    uint32_t groups = 0;  // of the campaign, that were spread
   };
   void campaign_arrived(std::shared_ptr<const spool::Campaign> campaign) override;
   void mail_arrived(std::shared_ptr<const spool::MailSegment> segment) override;
@@ -102,7 +104,11 @@ class Coordinator final : spool::Spool::Listener, queue::RuleWatch::Listener {
   void refuse(std::string message);
   void note_finished(const std::string& id);
   void remove_rules();
+  spool::Progress progress_of(uint64_t uid);
+  void take_up(const MailingPtr& mailing, spool::Progress&& recovered);
   void spread(const MailingPtr& mailing, spool::Progress&& recovered);
+  void spread_letters(Live& live);
+  bool is_growing(const Live& live) const;
   struct Span {
     Range range;
     const Route* route;
@@ -110,6 +116,7 @@ class Coordinator final : spool::Spool::Listener, queue::RuleWatch::Listener {
   /// The campaign's recipients by route: ascending, neighbours of one route as one.
   std::vector<Span> spans(const Mailing& mailing);
   const Route& route(const Mailing& mailing, std::string_view domain);
+  const Route& find_route(const Mailing& mailing, std::string_view domain);
   const DestinationPolicy& policy(const Mailing& mailing, std::string_view domain);
   void finish(Live& live);
   bool is_all_held() const;
@@ -123,7 +130,8 @@ class Coordinator final : spool::Spool::Listener, queue::RuleWatch::Listener {
   const Config& config_;
   const bool until_empty_;
   Observer& observer_;
-  std::unordered_map<const Mailing*, Live> live_;
+  std::unordered_map<const Mailing*, Live> live_;                  // which do not move
+  std::unordered_map<const spool::MailSegment*, Live*> segments_;  // of them, that grow
   queue::RuleWatch watch_;
   std::vector<queue::Rule> rules_;  // in the order in which they count
   std::set<std::string> finished_;  // ids that rules speak of
@@ -133,7 +141,8 @@ class Coordinator final : spool::Spool::Listener, queue::RuleWatch::Listener {
   /// By policy and domain, which is "" where next hops are configured.
   std::map<std::pair<const DestinationPolicy*, std::string>, std::unique_ptr<Route>, std::less<>>
       routes_;
-  std::map<unsigned, std::string> storage_problems_;  // by shard
+  std::map<std::string, const Route*, std::less<>> routes_by_domain_;  // of letters
+  std::map<unsigned, std::string> storage_problems_;                   // by shard
   std::string storage_problem_told_;
   std::vector<uint32_t> sessions_;     // by shard
   std::vector<QueueNews> queue_news_;  // likewise

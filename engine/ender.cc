@@ -61,7 +61,7 @@ std::vector<Returned> Ender::waiting(const Work& work, io::Instant due,
 void Ender::end_one(const Work& work, Item item, spool::Bytes entry_bytes) {
   const Mailing& mailing = *work.load->batch().mailing;
   const queue::Ending& ending = work.ending;
-  if (!held_.hold(mailing, item, entry_bytes))
+  if (!held_.hold(mailing, item, entry_bytes, work.load->letter()))
     return fates_.record_unreadable(*work.route, mailing, item);
   report::LogEntry entry;
   held_.describe(entry, message_id_);

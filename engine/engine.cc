@@ -77,7 +77,8 @@ Shard::Setup Engine::setup(unsigned index, uint64_t journal_sequence) {
           .notices = {.spool = config_.spool,
                       .hostname = config_.hostname,
                       .postmaster = config_.postmaster,
-                      .notices = config_.notices}};
+                      .notices = config_.notices},
+          .listen = options_.listens ? config_.listen : std::vector<ListenPolicy>{}};
 }
 
 std::expected<void, EngineError> Engine::open(Coordinator::Observer& observer) {

@@ -34,6 +34,7 @@ class Engine {
  public:
   struct Options {
     bool until_empty = false;
+    bool listens = false;  // takes mail in where the configuration says
     io::UringOptions uring;
   };
 

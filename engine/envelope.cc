@@ -8,33 +8,47 @@ unsigned Envelope::size() const {
   return several_ ? static_cast<unsigned>(several_->members.size()) : !is_free();
 }
 
-Envelope::Joined Envelope::add(const Mailing& mailing, Item item, spool::Bytes entry) {
+Envelope::Joined Envelope::add(const Mailing& mailing, Item item, spool::Bytes entry,
+                               const LetterPtr& letter) {
   CHECK(!is_offered);
-  if (is_free()) return held_.hold(mailing, item, entry) ? Joined::yes : Joined::damaged;
-  if (!goes_with_first(mailing, entry)) return Joined::no;
+  if (is_free()) return held_.hold(mailing, item, entry, letter) ? Joined::yes : Joined::damaged;
+  if (&mailing != held_.mailing || (!letter && mailing.content.is_personal())) return Joined::no;
   Recipient recipient;
-  if (!recipient.decode(entry, mailing.content.columns())) return Joined::damaged;
+  if (!recipient.decode(entry, mailing.entry_fields())) return Joined::damaged;
+  if (!goes_with_first(recipient, letter)) return Joined::no;
   if (!several_) {
     several_ = std::make_unique<Several>();
-    append(held_.item, held_.recipient);
+    Recipient first;
+    CHECK(first.decode(std::as_bytes(std::span(held_.entry)), mailing.entry_fields()));
+    append(held_.item, first);
   }
   append(item, recipient);
   return Joined::yes;
 }
 
 /// RFC 6531 section 3.4: SMTPUTF8 is asked for a transaction as a whole, and a peer without it
-/// refuses all of it.
-bool Envelope::goes_with_first(const Mailing& mailing, spool::Bytes entry) const {
-  if (&mailing != held_.mailing || mailing.content.is_personal() || entry.empty()) return false;
-  const auto differs = static_cast<uint8_t>(entry.front()) ^ held_.recipient.flags;
-  const bool is_full = several_ && several_->entries.size() >= entries_bytes_max;
-  return (differs & Recipient::needs_smtputf8) == 0 && !is_full;
+/// refuses all of it. What a letter's recipients want to hear may differ, but not within one
+/// transaction of ours.
+bool Envelope::goes_with_first(const Recipient& recipient, const LetterPtr& letter) const {
+  if (several_ && several_->entries.size() >= entries_bytes_max) return false;
+  uint8_t flags = recipient.flags;
+  if (letter) {
+    if (letter != held_.letter ||
+        LetterRecipient::notify(recipient.fields[0]) != held_.dsn.notify ||
+        !recipient.fields[1].empty() || !held_.dsn.original_recipient.empty())
+      return false;
+    flags |= letter->envelope.needs;
+  }
+  return ((flags ^ held_.recipient.flags) & Recipient::needs_smtputf8) == 0;
 }
 
 void Envelope::append(const Item& item, const Recipient& recipient) {
-  Recipient bare{.flags = recipient.flags, .address = recipient.address, .fields = {}};
-  bare.fields.resize(recipient.fields.size());
-  bare.encode(several_->entries);
+  Recipient kept{.flags = recipient.flags, .address = recipient.address, .fields = {}};
+  if (held_.letter)
+    kept.fields = recipient.fields;
+  else
+    kept.fields.resize(recipient.fields.size());
+  kept.encode(several_->entries);
   several_->members.push_back(
       {.item = item, .entry_end = static_cast<uint32_t>(several_->entries.size())});
 }
@@ -61,7 +75,8 @@ std::string_view Envelope::entry(unsigned recipient) const {
 
 Held& Envelope::at_hand(unsigned recipient) {
   if (recipient != at_hand_) {
-    CHECK(held_.hold(*held_.mailing, item(recipient), std::as_bytes(std::span(entry(recipient)))));
+    CHECK(held_.hold(*held_.mailing, item(recipient), std::as_bytes(std::span(entry(recipient))),
+                     held_.letter));
     at_hand_ = recipient;
   }
   return held_;
@@ -73,7 +88,7 @@ smtp::Transaction Envelope::transaction() {
     several_->addresses.clear();
     Recipient recipient;
     for (unsigned i = 0; i < size(); ++i) {
-      CHECK(recipient.decode(std::as_bytes(std::span(entry(i))), mailing().content.columns()));
+      CHECK(recipient.decode(std::as_bytes(std::span(entry(i))), mailing().entry_fields()));
       several_->addresses.push_back(recipient.address);
     }
     recipients = several_->addresses;
@@ -84,7 +99,7 @@ smtp::Transaction Envelope::transaction() {
           .bytes = held_.merge.bytes_estimate(),
           .needs_8bitmime = held_.merge.needs_8bitmime(),
           .needs_smtputf8 = held_.merge.needs_smtputf8(),
-          .dsn = mailing().message.dsn,
+          .dsn = held_.dsn,
           .body = &held_.merge};
 }
 

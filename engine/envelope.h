@@ -25,8 +25,9 @@ class Envelope {
     no,       // it belongs in another transaction, or this one is full
     damaged,  // the entry does not fit its campaign
   };
-  /// Adds a recipient; `entry` as stored, copied. Not while offered.
-  Joined add(const Mailing& mailing, Item item, spool::Bytes entry);
+  /// Adds a recipient; `entry` as stored, copied. `letter`: null for a campaign's. Not while
+  /// offered.
+  Joined add(const Mailing& mailing, Item item, spool::Bytes entry, const LetterPtr& letter);
   /// Takes away the last of several.
   void drop_last();
   void release();
@@ -34,6 +35,7 @@ class Envelope {
   bool is_free() const { return held_.is_free(); }
   unsigned size() const;
   const Mailing& mailing() const { return *held_.mailing; }
+  const LetterPtr& letter() const { return held_.letter; }
   const Item& item(unsigned recipient) const {
     return several_ ? several_->members[recipient].item : held_.item;
   }
@@ -67,10 +69,10 @@ class Envelope {
   };
   struct Several {
     std::vector<Member> members;
-    std::string entries;                      // addresses with blank fields
+    std::string entries;                      // addresses; a campaign's with blank fields
     std::vector<std::string_view> addresses;  // when offered
   };
-  bool goes_with_first(const Mailing& mailing, spool::Bytes entry) const;
+  bool goes_with_first(const Recipient& recipient, const LetterPtr& letter) const;
   void append(const Item& item, const Recipient& recipient);
 
   Held held_;               // the recipient at hand

@@ -78,7 +78,7 @@ void Fates::record(const Route& route, Held& held, Item item, const queue::Decis
   entry.event = event_of(decision);
   if (decision.kind == spool::OutcomeKind::deferred) {
     if (!decision.is_last && !decision.is_held) entry.next_attempt = entry.time + decision.delay;
-    entry.expires = mailing.accepted_at() + mailing.lifetime(route.policy);
+    entry.expires = mailing.accepted_at(item.number) + mailing.lifetime(route.policy);
   }
   log_->append(entry);
   const uint64_t ticket = tell_sender(decision, held, entry);
@@ -100,7 +100,7 @@ void Fates::record_delay(const Route& route, Held& held, Item item, io::Instant 
   complete(entry, mailing, item);
   entry.event = report::Event::delayed;
   entry.next_attempt = std::max(wall_of(next_attempt), entry.time);
-  entry.expires = mailing.accepted_at() + mailing.lifetime(route.policy);
+  entry.expires = mailing.accepted_at(item.number) + mailing.lifetime(route.policy);
   const uint64_t ticket = notifier_.note(
       {.kind = mail::NoticeKind::delayed, .retry_until = entry.expires}, held, entry);
   if (ticket == 0) return;
@@ -134,7 +134,7 @@ void Fates::tell_waiting(const Route& route, const Mailing& mailing, Item item, 
   complete(entry, mailing, item);
   entry.event = report::Event::deferred;
   entry.next_attempt = wall_of(until);
-  entry.expires = mailing.accepted_at() + mailing.lifetime(route.policy);
+  entry.expires = mailing.accepted_at(item.number) + mailing.lifetime(route.policy);
   log_->append(entry);
 }
 
@@ -142,7 +142,7 @@ void Fates::tell_held(const Route& route, const Mailing& mailing, Item item,
                       report::LogEntry& entry) {
   complete(entry, mailing, item);
   entry.event = report::Event::in_doubt;
-  entry.expires = mailing.accepted_at() + mailing.lifetime(route.policy);
+  entry.expires = mailing.accepted_at(item.number) + mailing.lifetime(route.policy);
   log_->append(entry);
 }
 
@@ -256,7 +256,7 @@ void Fates::tell(Recorded& recorded) {
 void Fates::count(const Recorded& recorded) {
   switch (recorded.kind) {
     case spool::OutcomeKind::delivered: {
-      const io::Duration took = loop_.wall() - recorded.mailing->accepted_at();
+      const io::Duration took = loop_.wall() - recorded.mailing->accepted_at(recorded.item.number);
       counters_.delivered.add();
       counters_.delivery.observe(
           static_cast<uint64_t>(std::max(took, io::Duration{}) / std::chrono::microseconds(1)));

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <utility>
 
+#include "engine/letter.h"
 #include "engine/mail/template.h"
 #include "engine/mailing.h"
 #include "engine/report/transaction_log.h"
@@ -20,19 +21,36 @@ struct Held {
   Item item;
   std::string entry;  // as stored; `recipient` points into it
   Recipient recipient;
+  LetterPtr letter;      // of a mail segment: its content and sender are fields of `recipient`
+  smtp::DsnRequest dsn;  // of this recipient
   mail::Merge merge;
   std::string sender;
 
   bool is_free() const { return mailing == nullptr; }
   /// Copies the entry in; false when it does not fit its campaign.
-  bool hold(const Mailing& m, Item i, spool::Bytes bytes) {
+  bool hold(const Mailing& m, Item i, spool::Bytes bytes, LetterPtr l) {
     entry.assign(reinterpret_cast<const char*>(bytes.data()), bytes.size());
     item = i;
-    if (!recipient.decode(std::as_bytes(std::span(entry)), m.content.columns())) return false;
+    if (!recipient.decode(std::as_bytes(std::span(entry)), m.entry_fields())) return false;
     mailing = &m;
+    letter = std::move(l);
+    dsn = m.message.dsn;
+    if (letter) take_from_letter();
     return true;
   }
-  void release() { mailing = nullptr; }
+  void take_from_letter() {
+    const LetterEnvelope& envelope = letter->envelope;
+    dsn = {.notify = LetterRecipient::notify(recipient.fields[0]),
+           .returned = envelope.returned,
+           .envelope_id = envelope.envelope_id,
+           .original_recipient = recipient.fields[1]};
+    recipient.flags |= envelope.needs;
+    recipient.fields.assign({letter->content, envelope.sender});
+  }
+  void release() {
+    mailing = nullptr;
+    letter.reset();
+  }
 
   /// Begins the merge, and fills `sender`.
   void begin_merge() {
@@ -43,7 +61,10 @@ struct Held {
   /// merge anew.
   void describe(report::LogEntry& entry_of_log, std::string& message_id) {
     begin_merge();
-    merge.message_id(message_id);
+    if (letter)
+      message_id = letter->envelope.message_id;
+    else
+      merge.message_id(message_id);
     entry_of_log.sender = sender;
     entry_of_log.recipient = recipient.address;
     entry_of_log.message_id = message_id;

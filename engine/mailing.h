@@ -9,16 +9,19 @@
 #include "engine/campaign_message.h"
 #include "engine/config.h"
 #include "engine/dns/host_finder.h"
+#include "engine/letter.h"
 #include "engine/mail/template.h"
 #include "engine/smtp/verdict.h"
 #include "io/socket_address.h"
 #include "spool/campaign.h"
+#include "spool/mail_segment.h"
 #include "spool/recovery.h"
 
 namespace sluice::engine {
 
-/// A campaign as the engine delivers it: immutable, shared by all shards. The coordinator holds it
-/// until the last fate is durable.
+/// A campaign as the engine delivers it, or a segment of mail, whose messages (letters) are as many
+/// campaigns in one: immutable but for what a segment gains, shared by all shards. The coordinator
+/// holds it until the last fate is durable.
 struct Mailing : std::enable_shared_from_this<Mailing> {
   Mailing(std::shared_ptr<const spool::Campaign> c, CampaignMessage m, mail::Template t,
           const spool::Progress& earlier)
@@ -27,7 +30,16 @@ struct Mailing : std::enable_shared_from_this<Mailing> {
         content(std::move(t)),
         tried(earlier.tried()) {}
 
+  /// What letters have in common: their senders are told of failures.
+  Mailing(std::shared_ptr<const spool::MailSegment> s, const spool::Progress& earlier)
+      : campaign(s),
+        letters(s.get()),
+        message({.notices = Notices::sender}),
+        content(Letter::form()),
+        tried(earlier.tried()) {}
+
   std::shared_ptr<const spool::Campaign> campaign;
+  const spool::MailSegment* letters = nullptr;  // the same; null for a campaign
   CampaignMessage message;
   mail::Template content;
   std::vector<uint64_t> tried;  // by earlier runs: spool::Progress::tried()
@@ -35,7 +47,10 @@ struct Mailing : std::enable_shared_from_this<Mailing> {
   bool was_tried(uint32_t recipient) const {
     return recipient / 64 < tried.size() && (tried[recipient / 64] >> (recipient % 64) & 1);
   }
-  io::WallTime accepted_at() const { return campaign->info().accepted_at; }
+  /// Of this recipient's message. O(log blocks) for letters.
+  io::WallTime accepted_at(uint32_t recipient) const { return campaign->arrival_of(recipient); }
+  /// Of a recipient's entry.
+  size_t entry_fields() const { return letters ? LetterRecipient::fields : content.columns(); }
   /// How long it may wait, from its acceptance.
   io::Duration lifetime(const DestinationPolicy& policy) const {
     switch (message.priority) {

@@ -155,6 +155,14 @@ struct QueueNews {
   friend bool operator==(const QueueNews&, const QueueNews&) = default;
 };
 
+// Shard -> coordinator: letters that it took in are durable, the recipients up to `recipients` of
+// a segment that it writes; nothing more comes when it is sealed.
+struct Letters {
+  std::shared_ptr<const spool::MailSegment> segment;
+  uint32_t recipients = 0;
+  bool is_sealed = false;
+};
+
 // Coordinator -> all: the campaign is over and its file says so.
 struct Finished {
   uint64_t uid = 0;
@@ -177,8 +185,8 @@ struct StorageNews {
 // Coordinator -> all: SIGUSR1.
 struct ReopenLog {};
 
-using Message =
-    std::variant<std::monostate, AddSource, Permit, Grant, Want, GiveBack, SessionNews, Tally,
-                 Finished, Stop, Stopped, StorageNews, ReopenLog, Steer, Recall, Forget, QueueNews>;
+using Message = std::variant<std::monostate, AddSource, Permit, Grant, Want, GiveBack, SessionNews,
+                             Tally, Finished, Stop, Stopped, StorageNews, ReopenLog, Steer, Recall,
+                             Forget, QueueNews, Letters>;
 
 }  // namespace sluice::engine

@@ -93,7 +93,8 @@ bool Outlet::take(Envelope& envelope, unsigned recipients_max) {
     const Batch& batch = load.block->batch();
     for (; load.untaken() > 0 && envelope.size() < recipients_max; ++load.next) {
       const Item item = batch.items[load.next];
-      const Joined joined = envelope.add(*batch.mailing, item, load.block->entry(load.next));
+      const Joined joined =
+          envelope.add(*batch.mailing, item, load.block->entry(load.next), load.block->letter());
       if (joined == Joined::no) return true;
       if (joined == Joined::damaged) shard_.fates().record_unreadable(route_, *batch.mailing, item);
       shard_.mark(*this);
@@ -109,7 +110,8 @@ bool Outlet::take_put_back(Envelope& envelope, unsigned recipients_max) {
   size_t taken = 0;
   for (; taken < put_back_.size() && envelope.size() < recipients_max; ++taken) {
     const PutBack& back = put_back_[taken];
-    joined = envelope.add(*back.mailing, back.item, std::as_bytes(std::span(back.entry)));
+    joined =
+        envelope.add(*back.mailing, back.item, std::as_bytes(std::span(back.entry)), back.letter);
     CHECK(joined != Joined::damaged);
     if (joined == Joined::no) break;
   }
@@ -118,8 +120,8 @@ bool Outlet::take_put_back(Envelope& envelope, unsigned recipients_max) {
 }
 
 void Outlet::put_back(Envelope& envelope, unsigned recipient) {
-  put_back_.push_back(
-      {&envelope.mailing(), envelope.item(recipient), std::string(envelope.entry(recipient))});
+  put_back_.push_back({&envelope.mailing(), envelope.item(recipient),
+                       std::string(envelope.entry(recipient)), envelope.letter()});
   envelope.end(recipient);
   shard_.mark(*this);
 }

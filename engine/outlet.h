@@ -95,6 +95,7 @@ class Outlet final : BlockLoad::Listener {
     const Mailing* mailing;
     Item item;
     std::string entry;
+    LetterPtr letter;
   };
   std::vector<PutBack> put_back_;
   std::vector<Session*> idle_;

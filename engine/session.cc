@@ -424,12 +424,13 @@ void Session::record(Envelope& envelope, unsigned recipient, const smtp::Verdict
   ++item.attempts;
   item.refusals = 0;
   if (verdict.result != smtp::Result::success) ++item.transfers;
-  queue::Decision decision = queue::decide(verdict, route.policy, shard_.in_doubt(),
-                                           {.attempts = item.attempts,
-                                            .transfers = item.transfers,
-                                            .age = shard_.loop().wall() - mailing.accepted_at(),
-                                            .lifetime = mailing.lifetime(route.policy)},
-                                           shard_.loop().proactor().random());
+  queue::Decision decision =
+      queue::decide(verdict, route.policy, shard_.in_doubt(),
+                    {.attempts = item.attempts,
+                     .transfers = item.transfers,
+                     .age = shard_.loop().wall() - mailing.accepted_at(item.number),
+                     .lifetime = mailing.lifetime(route.policy)},
+                    shard_.loop().proactor().random());
   decision.is_relayed = client_ && !client_->extensions().dsn;
   report::LogEntry entry;
   held.describe(entry, shard_.scratch());

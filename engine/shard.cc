@@ -24,6 +24,34 @@ Waited waited(const spool::Waits& waits) {
           .at = waits.at(),
           .until = waits.next_attempt()};
 }
+
+struct Part {
+  Waited waited;
+  std::vector<Range> ranges;
+};
+
+/// Letters joined while others waited for their destination: by how many attempts that makes for
+/// each of whom nothing else is known.
+std::vector<Part> parted(const AddSource& source) {
+  if (!source.mailing->letters || source.waits.is_empty())
+    return {{waited(source.waits), source.ranges}};
+  std::vector<Part> parts;
+  for (const Range range : source.ranges)
+    for (uint32_t number = range.first; number < range.first + range.count; ++number) {
+      const uint16_t attempts = source.waits.attempts_of(number);
+      if (parts.empty() || parts.back().waited.attempts != attempts) {
+        parts.push_back({waited(source.waits), {}});
+        parts.back().waited.attempts = attempts;
+      }
+      Part& part = parts.back();
+      part.waited.one = number;
+      if (!part.ranges.empty() && part.ranges.back().first + part.ranges.back().count == number)
+        ++part.ranges.back().count;
+      else
+        part.ranges.push_back({number, 1});
+    }
+  return parts;
+}
 }  // namespace
 
 Shard::Shard(io::EventLoop& loop, Mesh& mesh, const Setup& setup)
@@ -53,7 +81,17 @@ std::expected<void, std::string> Shard::open(Setup&& setup) {
   fates_.attach(spool::Journal::create(loop_, setup.spool, index_, setup.journal_sequence,
                                        std::move(setup.sealed), fates_.journal_listener()),
                 std::move(*log));
-  return {};
+  if (setup.listen.empty()) return {};
+  intake_ = std::make_unique<intake::SmtpIntake>(
+      loop_,
+      intake::SmtpIntake::Options{.shard = index_,
+                                  .hostname = hostname_,
+                                  .spool = setup.spool,
+                                  .sequence = setup.journal_sequence,
+                                  .listen = std::move(setup.listen),
+                                  .sessions_max = setup.socket_slots},
+      static_cast<intake::SmtpIntake::Owner&>(*this));
+  return intake_->listen();
 }
 
 void Shard::mark(Outlet& outlet) {
@@ -132,7 +170,8 @@ void Shard::handle(Message&& message) {
     void operator()(AddSource& m) {
       queue::HomeQueue& queue = shard.home(*m.route).queue;
       const queue::HomeQueue::Now now = shard.queue_now();
-      queue.add(m.mailing, m.ranges, waited(m.waits), std::move(m.orders), now);
+      for (Part& part : parted(m))
+        queue.add(m.mailing, std::move(part.ranges), part.waited, Orders(m.orders), now);
       if (m.earlier) queue.restore(m.mailing, m.ranges, *m.earlier, m.waits, now);
     }
     void operator()(Steer& m) {
@@ -158,6 +197,7 @@ void Shard::handle(Message&& message) {
     void operator()(Tally& m) { shard.coordinator_->tally(m); }
     void operator()(Stopped&) { shard.coordinator_->shard_stopped(); }
     void operator()(StorageNews& m) { shard.coordinator_->storage_news(m); }
+    void operator()(Letters& m) { shard.coordinator_->letters(std::move(m)); }
     void operator()(QueueNews& m) { shard.coordinator_->queue_news(m); }
   };
   std::visit(Visitor{*this}, message);
@@ -288,6 +328,7 @@ void Shard::turn_ended() {
   serve_homes();
   mesh_.drain(index_, handler);
   serve_outlets();
+  if (intake_) intake_->turn_ended();
   bury_sessions();
   fates_.turn_ended(sessions_.size());
   check_stopped();
@@ -309,10 +350,12 @@ void Shard::stop(bool now) {
   fates_.hurry();
   for (auto& [route, outlet] : outlets_) outlet->stop();
   sessions_.for_each([&](Session& session) { now ? session.abort("stopping") : session.finish(); });
+  if (intake_) intake_->stop(now);
 }
 
 void Shard::check_stopped() {
   if (!stopping_ || stopped_ || sessions_.size() > 0 || !ender_.is_idle()) return;
+  if (intake_ && !intake_->is_idle()) return;
   // A disk that refuses is not waited for beyond it: what is not stored is tried again.
   if (!fates_.is_idle() && !grace_is_over_) return;
   if (std::ranges::any_of(outlets_, [](const auto& o) { return o.second->is_reading(); })) return;

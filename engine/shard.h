@@ -13,6 +13,7 @@
 #include "engine/dns/host_finder.h"
 #include "engine/ender.h"
 #include "engine/fates.h"
+#include "engine/intake/smtp_intake.h"
 #include "engine/mesh.h"
 #include "engine/outlet.h"
 #include "engine/queue/home_queue.h"
@@ -29,7 +30,7 @@ class Coordinator;
 /// One core's part of the engine: its loop, sessions, outlets, journal and log, and the queues
 /// whose home it is. Speaks with other shards through the mesh only. All work of a turn that can be
 /// gathered is gathered in turn_ended().
-class Shard final : io::TurnEnd, Fates::Owner, Ender::Owner {
+class Shard final : io::TurnEnd, Fates::Owner, Ender::Owner, intake::SmtpIntake::Owner {
  public:
   struct Setup {
     unsigned index = 0;
@@ -41,12 +42,13 @@ class Shard final : io::TurnEnd, Fates::Owner, Ender::Owner {
     InDoubtPolicy in_doubt = InDoubtPolicy::resend;
     dns::HostFinder::Options dns;
     notices::Notifier::Options notices;
+    std::vector<ListenPolicy> listen;
   };
 
   Shard(io::EventLoop& loop, Mesh& mesh, const Setup& setup);
   ~Shard();
 
-  /// Opens the journal and the log; the error is one line for the operator. Blocking.
+  /// Opens the journal and the log, and listens; the error is one line for the operator. Blocking.
   std::expected<void, std::string> open(Setup&& setup);
   /// Shard 0 only: the letters to the coordinator go to `coordinator`.
   void set_coordinator(Coordinator& coordinator) { coordinator_ = &coordinator; }
@@ -106,6 +108,9 @@ class Shard final : io::TurnEnd, Fates::Owner, Ender::Owner {
 
   void turn_ended() override;
   void storage_changed(const std::string& message) override;
+  void letters_came(Letters&& letters) override { post(0, std::move(letters)); }
+  void log(const report::LogEntry& entry) override { fates_.log(entry); }
+  bool is_storage_paused() const override { return fates_.is_paused(); }
   void ended(const Route& route, std::vector<Returned>&& returned) override;
   queue::HomeQueue::Now queue_now();
   void handle(Message&& message);
@@ -136,6 +141,7 @@ class Shard final : io::TurnEnd, Fates::Owner, Ender::Owner {
   dns::HostFinder finder_;
   Ender ender_;
   SendBuffers buffers_;
+  std::unique_ptr<intake::SmtpIntake> intake_;  // null: it does not listen
   io::SlotPool<Session> sessions_;
   std::map<uint32_t, std::unique_ptr<Home>> homes_;      // by the route's number
   std::map<uint32_t, std::unique_ptr<Outlet>> outlets_;  // likewise

@@ -125,11 +125,15 @@ struct Listen : Op {
 
 /// Multishot: each completion with result 0 hands over `socket` (read it in the callback). Without
 /// `more`, accepting has ended: -ECANCELED, or -EMFILE and the like, and may be submitted again
-/// later.
+/// later. With `tells_remote`, `remote` is the peer's address then; that costs a system call of the
+/// ring for each connection.
 struct Accept : Op {
   Accept() : Op(OpKind::accept) {}
   Socket listener;
+  bool tells_remote = false;
   Socket socket;
+  SocketAddress remote;
+  uint32_t remote_bytes = 0;  // the Proactor's own while in flight
 };
 
 /// Multishot: each completion brings result = bytes.size() > 0 received octets in a buffer of the

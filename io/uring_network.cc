@@ -150,7 +150,13 @@ void UringProactor::placed(Op& op, Socket& socket, int32_t result) {
 
 void UringProactor::post(Accept& op) {
   io_uring_sqe& sqe = next_sqe();
-  io_uring_prep_multishot_accept_direct(&sqe, op.listener.index, nullptr, nullptr, 0);
+  if (op.tells_remote) {
+    op.remote_bytes = SocketAddress::capacity();
+    io_uring_prep_accept(&sqe, op.listener.index, op.remote.data(), &op.remote_bytes, 0);
+    sqe.file_index = IORING_FILE_INDEX_ALLOC;  // liburing 2.3's helper gets this one wrong
+  } else {
+    io_uring_prep_multishot_accept_direct(&sqe, op.listener.index, nullptr, nullptr, 0);
+  }
   sqe.flags |= IOSQE_FIXED_FILE;
   set_op(sqe, op);
 }

@@ -97,6 +97,13 @@ class Campaign {
   virtual ~Campaign() = default;
   virtual const CampaignInfo& info() const = 0;
   virtual uint32_t recipients() const = 0;
+  /// When its message was accepted: that of a campaign with all the others, of mail
+  /// (mail_segment.h) each by itself.
+  virtual io::WallTime arrival_of(uint32_t) const { return info().accepted_at; }
+  /// How many recipients, from the first on, were accepted until `at`.
+  virtual uint32_t arrived_until(io::WallTime at) const {
+    return info().accepted_at <= at ? recipients() : 0;
+  }
   virtual Bytes message() const = 0;
   virtual uint32_t group_count() const = 0;
   virtual Group group(uint32_t index) const = 0;

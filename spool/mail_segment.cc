@@ -37,6 +37,18 @@ uint32_t MailSegment::block_of(uint32_t recipient) const {
   return low;
 }
 
+uint32_t MailSegment::arrived_until(io::WallTime at) const {
+  uint32_t known = 0, unknown = blocks();
+  while (known < unknown) {
+    const uint32_t middle = known + (unknown - known) / 2;
+    if (accepted_at(middle) <= at)
+      known = middle + 1;
+    else
+      unknown = middle;
+  }
+  return known == 0 ? 0 : messages_[known - 1].first + messages_[known - 1].count;
+}
+
 io::WallTime MailSegment::accepted_at(uint32_t block) const {
   CHECK(block < blocks());
   return info_.accepted_at + milliseconds(messages_[block].accepted_ms);

@@ -78,6 +78,11 @@ class MailSegment final : public Campaign {
   const std::string& path() const override { return path_; }
   uint64_t bytes() const override { return bytes_.load(std::memory_order_acquire); }
 
+  io::WallTime arrival_of(uint32_t recipient) const override {
+    return accepted_at(block_of(recipient));
+  }
+  /// O(log messages).
+  uint32_t arrived_until(io::WallTime at) const override;
   /// When the message of this block was; expiry counts from here. To the millisecond.
   io::WallTime accepted_at(uint32_t block) const;
   /// Nothing is appended any more: it may be finished when all its recipients have fates.

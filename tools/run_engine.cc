@@ -146,7 +146,8 @@ class HttpInterface {
 std::expected<RunResult, engine::EngineError> run_engine(const engine::Config& config,
                                                          const RunOptions& options) {
   Narrator narrator(options);
-  auto engine = engine::Engine::create(config, {.until_empty = options.until_empty}, narrator);
+  auto engine = engine::Engine::create(
+      config, {.until_empty = options.until_empty, .listens = options.listens}, narrator);
   if (!engine) return std::unexpected(std::move(engine.error()));
   std::unique_ptr<HttpInterface> http;
   if (options.with_http) {

@@ -10,6 +10,7 @@ namespace sluice::tools {
 
 struct RunOptions {
   bool until_empty = false;
+  bool listens = false;    // takes mail in where the configuration says
   bool quiet = false;      // no progress, no news of campaigns; problems are told all the same
   bool progress = false;   // draw how far it is
   bool with_http = false;  // serve the configuration's [admin], if it has an address

@@ -54,8 +54,9 @@ int serve_command(int argc, char** argv) {
       return EX_USAGE;
     }
 
-  auto result =
-      run_engine(*config, {.until_empty = until_empty, .quiet = quiet, .with_http = true});
+  auto result = run_engine(
+      *config,
+      {.until_empty = until_empty, .listens = !until_empty, .quiet = quiet, .with_http = true});
   if (!result) {
     fmt::print(stderr, "sluice serve: {}\n", result.error().message);
     return result.error().exit_code;

@@ -18,6 +18,15 @@ Template Template::ready_made() {
   return Template(std::move(builder).finish({false}));
 }
 
+Template Template::of_letters() {
+  ProgramBuilder builder;
+  builder.slot(0, Escape::wire);
+  builder.set_has_8bit_slots();
+  builder.end_message();
+  builder.slot(1, Escape::none);
+  return Template(std::move(builder).finish({false, true}));
+}
+
 std::optional<Template> Template::decode(spool::Bytes bytes) {
   auto program = Program::decode(bytes);
   if (!program) return {};

@@ -64,6 +64,8 @@ class Template {
   /// `email`) holds the whole message in wire form, and the sender is the null sender. The field
   /// may have 8-bit octets when its recipient says needs_8bit.
   static Template ready_made();
+  /// The same with the sender in a second field: for letters.
+  static Template of_letters();
 
   /// Reads what encode() wrote; `bytes` must outlive the Template. nullopt when it is damaged or of
   /// a newer version.

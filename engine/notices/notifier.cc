@@ -31,7 +31,7 @@ Notifier::Notifier(io::EventLoop& loop, const Options& options, Owner& owner)
 uint64_t Notifier::note(const News& news, Held& held, const report::LogEntry& entry) {
   if (!may_tell(*held.mailing)) return 0;
   Addressee to = addressee_of({.kind = news.kind,
-                               .notify = held.mailing->message.dsn.notify,
+                               .notify = held.dsn.notify,
                                .policy = held.mailing->message.notices,
                                .sender = held.sender,
                                .recipient = held.recipient.address},
@@ -40,13 +40,14 @@ uint64_t Notifier::note(const News& news, Held& held, const report::LogEntry& en
   Group& group = this->group(*held.mailing, news.kind, std::move(to), held);
   Concerned& concerned = group.concerned.emplace_back();
   concerned.address = held.recipient.address;
+  smtp::read_xtext(held.dsn.original_recipient, concerned.original_recipient);
   concerned.id = entry.id;
   concerned.host = entry.host;
   if (entry.remote != nullptr) concerned.remote = entry.remote->text();
   concerned.text = entry.text;
   concerned.reason = without_phase(entry);
   concerned.recipient = {.address = concerned.address,
-                         .original_recipient = {},
+                         .original_recipient = concerned.original_recipient,
                          .id = concerned.id,
                          .cause = news.cause,
                          .attempts = entry.attempt,
@@ -67,18 +68,22 @@ uint64_t Notifier::note(const News& news, Held& held, const report::LogEntry& en
 Notifier::Group& Notifier::group(const Mailing& mailing, mail::NoticeKind kind, Addressee&& to,
                                  Held& held) {
   const auto same = std::find_if(groups_.rbegin(), groups_.rend(), [&](const Group& g) {
-    return g.mailing == &mailing && g.kind == kind && g.to.address == to.address;
+    return g.mailing == &mailing && g.letter == held.letter && g.kind == kind &&
+           g.to.address == to.address;
   });
   if (same != groups_.rend()) return *same;
   if (groups_.empty()) loop_.timers().arm(timer_, loop_.now() + gather_time);
   Group& group = groups_.emplace_back();
   group.ticket = ++tickets_;
   group.mailing = &mailing;
+  group.letter = held.letter;
+  group.envelope_id = held.dsn.envelope_id;
+  group.arrival = mailing.accepted_at(held.item.number);
   group.to = std::move(to);
   group.kind = kind;
   held.begin_merge();
   group.returned =
-      mail::read_returned(held.merge, mailing.message.dsn.returned == smtp::ReturnedContent::full);
+      mail::read_returned(held.merge, held.dsn.returned == smtp::ReturnedContent::full);
   return group;
 }
 
@@ -99,8 +104,8 @@ void Notifier::compose(const Group& group) {
                                     .hostname = hostname_,
                                     .to = group.to.address,
                                     .is_for_postmaster = group.to.whom == Whom::postmaster,
-                                    .envelope_id = group.mailing->message.dsn.envelope_id,
-                                    .arrival = group.mailing->accepted_at(),
+                                    .envelope_id = group.envelope_id,
+                                    .arrival = group.arrival,
                                     .now = loop_.wall(),
                                     .random = loop_.proactor().random(),
                                     .recipients = recipients,

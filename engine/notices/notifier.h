@@ -54,11 +54,14 @@ class Notifier final : NoticeBox::Listener {
  private:
   struct Concerned {
     mail::NoticeRecipient recipient;  // views into the texts
-    std::string address, id, host, remote, text, reason;
+    std::string address, original_recipient, id, host, remote, text, reason;
   };
   struct Group {
     uint64_t ticket = 0;
     const Mailing* mailing = nullptr;  // alive: its recipients wait for the ticket
+    LetterPtr letter;                  // alone, of a mail segment
+    std::string envelope_id;
+    io::WallTime arrival{};
     Addressee to;
     mail::NoticeKind kind{};
     mail::ReturnedMessage returned;

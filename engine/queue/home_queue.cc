@@ -12,6 +12,7 @@ namespace {
 
 constexpr io::Duration growth_pause = std::chrono::seconds(60);
 constexpr unsigned endings_max = 4;      // blocks under way to the ender
+constexpr unsigned join_looks_max = 8;   // a segment a shard is written at a time
 constexpr uint32_t told_max = 100;       // recipients that the log speaks of at a setback
 constexpr uint32_t split_items_min = 8;  // smaller batches are not worth a read of their own
 
@@ -31,15 +32,15 @@ HomeQueue::HomeQueue(const Route& route, unsigned shards, InDoubtPolicy in_doubt
       rate_(route.policy.rate_per_s),
       shards_(shards) {}
 
-io::Instant HomeQueue::expires(const Mailing& mailing, const Now& now) const {
-  return now.instant + (mailing.accepted_at() + mailing.lifetime(route_.policy) - now.wall);
+io::Instant HomeQueue::expires(const Mailing& mailing, uint32_t number, const Now& now) const {
+  return now.instant + (mailing.accepted_at(number) + mailing.lifetime(route_.policy) - now.wall);
 }
 
 /// `never` when nobody is to be told of delays.
-io::Instant HomeQueue::warns(const Mailing& mailing, const Now& now) const {
+io::Instant HomeQueue::warns(const Mailing& mailing, uint32_t number, const Now& now) const {
   const io::Duration warn = route_.policy.expire.warn;
   if (warn <= io::Duration{} || mailing.message.notices != Notices::sender) return io::never;
-  return now.instant + (mailing.accepted_at() + warn - now.wall);
+  return now.instant + (mailing.accepted_at(number) + warn - now.wall);
 }
 
 // --- What comes in ---
@@ -54,10 +55,31 @@ void HomeQueue::add(MailingPtr mailing, std::vector<Range> ranges, const Waited&
     notes_.restore(mailing, waited);
   }
   if (ranges.empty()) return;
-  const io::Instant until = expires(*mailing, now), warned = warns(*mailing, now);
-  const Source whole(mailing, std::move(ranges), setbacks_ - waited.attempts, until, warned);
-  place(whole, orders);
-  orders_.set(*mailing, std::move(orders));
+  const int32_t known = setbacks_ - waited.attempts;
+  if (orders.is_empty() && join(*mailing, ranges, known)) return;
+  place(source_of(mailing, std::move(ranges), known, now), orders);
+  orders_.join(*mailing, std::move(orders));
+}
+
+Source HomeQueue::source_of(MailingPtr mailing, std::vector<Range>&& ranges, int32_t setbacks,
+                            const Now& now) const {
+  const uint32_t first = ranges.front().first;
+  const io::Instant until = expires(*mailing, first, now), warned = warns(*mailing, first, now);
+  return Source(std::move(mailing), std::move(ranges), setbacks, until, warned);
+}
+
+/// Letters come one by one: to those of their segment that wait alike, if these are at hand.
+bool HomeQueue::join(const Mailing& mailing, const std::vector<Range>& ranges, int32_t setbacks) {
+  if (!mailing.letters) return false;
+  auto source = sources_.rbegin();
+  for (unsigned looks = 0; looks < join_looks_max && source != sources_.rend(); ++looks, ++source) {
+    if (&source->mailing() != &mailing || source->setbacks() != setbacks) continue;
+    const uint32_t before = source->remaining();
+    source->join(ranges);
+    unlent_ += source->remaining() - before;
+    return true;
+  }
+  return false;
 }
 
 /// Its recipients, each in the list where the orders want it.
@@ -74,7 +96,7 @@ void HomeQueue::add_part(const Source& whole, std::vector<Range>&& ranges, Sourc
   Source& part = to.emplace_back(whole, std::move(ranges));
   if (part.remaining() == 0) return to.pop_back();
   unlent_ += part.remaining();
-  if (&to == &cancelled_sources_) return;
+  if (&to != &sources_ && &to != &held_sources_) return;
   part.is_held = &to == &held_sources_;
   if (part.is_held) held_unlent_ += part.remaining();
   expiries_.emplace(std::pair(part.expires(), &part), std::prev(to.end()));
@@ -89,6 +111,27 @@ HomeQueue::Sources::iterator HomeQueue::move_source(Sources::iterator source, So
   const auto next = std::next(source);
   to.splice(to.end(), source->is_held ? held_sources_ : sources_, source);
   return next;
+}
+
+/// Those of the source whose message is so old: all of a campaign's, but letters come of age one
+/// after another, and the others stay where they are.
+void HomeQueue::move_older(Sources::iterator source, io::Duration age, Sources& to,
+                           const Now& now) {
+  if (!source->mailing().letters) return void(move_source(source, to));
+  Sources whole;
+  const bool is_held = source->is_held;
+  move_source(source, whole);
+  unlent_ -= whole.front().remaining();
+  const std::vector<Range> rest = whole.front().rest();
+  const std::vector<Range> older = {
+      {0, whole.front().mailing().campaign->arrived_until(now.wall - age)}};
+  add_part(whole.front(), common(rest, older), to);
+  if (std::vector<Range> younger = without(rest, older); !younger.empty()) {
+    std::vector<Range> all = younger;
+    add_part(source_of(whole.front().mailing().shared_from_this(), std::move(younger),
+                       whole.front().setbacks(), now),
+             std::move(all), is_held ? held_sources_ : sources_);
+  }
 }
 
 void HomeQueue::forget_times(const Source& source) {
@@ -125,7 +168,8 @@ void HomeQueue::give_back(Returned&& returned, const Now& now) {
 
 void HomeQueue::take_in(Returned& returned, bool in_front, const Now& now) {
   untried_ += !returned.item.was_deferred;
-  const PackedRecipient recipient = packer_.pack(returned, warns(*returned.mailing, now));
+  const PackedRecipient recipient =
+      packer_.pack(returned, warns(*returned.mailing, returned.item.number, now));
   if (is_cancelled(recipient)) return cancelled_.push_back(recipient);
   if (returned.is_doubtful) return doubtful_.push_back(recipient);
   if (returned.due > now.instant) return defer(recipient, returned.due, now);
@@ -135,10 +179,10 @@ void HomeQueue::take_in(Returned& returned, bool in_front, const Now& now) {
 
 void HomeQueue::defer(PackedRecipient recipient, io::Instant due, const Now& now) {
   const Mailing& mailing = *packer_.mailing(recipient);
-  due = std::min(due, expires(mailing, now));
+  due = std::min(due, expires(mailing, recipient.number(), now));
   recipient.wait_until(due);
   held_deferred_ += is_held(recipient);
-  deferred_.push(recipient, !recipient.was_told() && warns(mailing, now) < due);
+  deferred_.push(recipient, !recipient.was_told() && warns(mailing, recipient.number(), now) < due);
 }
 
 bool HomeQueue::is_cancelled(const PackedRecipient& recipient) const {
@@ -154,14 +198,14 @@ bool HomeQueue::is_held(const PackedRecipient& recipient) const {
 /// One whose time has come.
 void HomeQueue::place(PackedRecipient recipient, bool in_front, const Now& now) {
   const Mailing& mailing = *packer_.mailing(recipient);
-  ready_expires_ = std::min(ready_expires_, expires(mailing, now));
+  ready_expires_ = std::min(ready_expires_, expires(mailing, recipient.number(), now));
   RecipientLine* list = &ready_;
   if (orders_.is_cancelled(mailing, recipient.number()))
     list = &cancelled_;
   else if (orders_.is_held(mailing, recipient.number()))
     list = &held_;
   if (!recipient.was_told() && list != &cancelled_) {
-    const io::Instant warned = warns(mailing, now);
+    const io::Instant warned = warns(mailing, recipient.number(), now);
     if (warned <= now.instant)
       list = &delayed_;
     else
@@ -340,7 +384,7 @@ void HomeQueue::note(const PackedRecipient& recipient) {
 void HomeQueue::write_notes(Outside& outside) {
   if (notes_.is_round_due()) {
     for (const Source& source : sources_)
-      notes_.note(source.mailing(), source.first(), saturated(setbacks_ - source.setbacks()));
+      notes_.note(source.mailing(), source.name(), saturated(setbacks_ - source.setbacks()));
     for (size_t i = 0; i < ready_.size(); ++i) note(ready_[i]);
   }
   notes_.write([&](const Mailing& m, const Waited& waited) { outside.note_wait(m, waited); });
@@ -357,10 +401,13 @@ void HomeQueue::tell(Outside& outside) {
 
 void HomeQueue::expire(const Now& now, Outside& outside) {
   while (!expiries_.empty() && expiries_.begin()->first.first <= now.instant)
-    move_source(expiries_.begin()->second, expired_);
+    move_older(expiries_.begin()->second,
+               expiries_.begin()->second->mailing().lifetime(route_.policy), expired_, now);
   end_sources(expired_, {.kind = spool::OutcomeKind::expired, .why = last_}, outside);
   if (now.instant < ready_expires_) return;
-  const auto time_of = [&](const PackedRecipient& r) { return expires(*packer_.mailing(r), now); };
+  const auto time_of = [&](const PackedRecipient& r) {
+    return expires(*packer_.mailing(r), r.number(), now);
+  };
   const auto is_over = [&](const PackedRecipient& r) { return time_of(r) <= now.instant; };
   const Ending ending{.kind = spool::OutcomeKind::expired};
   if (!end_if(ready_, is_over, ending, outside) || !end_if(held_, is_over, ending, outside)) return;
@@ -420,7 +467,7 @@ void HomeQueue::end_cancelled(Outside& outside) {
 /// Once for each recipient, at its time, whatever it waits for.
 void HomeQueue::tell_delays(const Now& now, Outside& outside) {
   while (!warnings_.empty() && warnings_.begin()->first.first <= now.instant)
-    move_source(warnings_.begin()->second, delayed_sources_);
+    move_older(warnings_.begin()->second, route_.policy.expire.warn, delayed_sources_, now);
   if (now.instant >= ready_warns_) {
     ready_warns_ = io::never;
     for (RecipientLine* list : {&ready_, &held_}) place_again(*list, nullptr, now);
@@ -517,8 +564,9 @@ void HomeQueue::lend(const Now& now, Outside& outside) {
     auto batch = next_batch(std::min(allowance, batch_items_max()));
     if (!batch) return;
     untold_ = nullptr;  // overtaken
-    recall_at_ = std::min(recall_at_, expires(*batch->mailing, now));
-    if (const io::Instant warned = warns(*batch->mailing, now); warned > now.instant)
+    const uint32_t first = batch->items.front().number;
+    recall_at_ = std::min(recall_at_, expires(*batch->mailing, first, now));
+    if (const io::Instant warned = warns(*batch->mailing, first, now); warned > now.instant)
       recall_at_ = std::min(recall_at_, warned);
     rate_.spend(batch->items.size());
     --shard.hungry;

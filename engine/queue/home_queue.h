@@ -117,8 +117,11 @@ class HomeQueue {
   };
   using Sources = std::list<Source>;
 
-  io::Instant expires(const Mailing& mailing, const Now& now) const;
-  io::Instant warns(const Mailing& mailing, const Now& now) const;
+  io::Instant expires(const Mailing& mailing, uint32_t number, const Now& now) const;
+  io::Instant warns(const Mailing& mailing, uint32_t number, const Now& now) const;
+  Source source_of(MailingPtr mailing, std::vector<Range>&& ranges, int32_t setbacks,
+                   const Now& now) const;
+  bool join(const Mailing& mailing, const std::vector<Range>& ranges, int32_t setbacks);
   bool has_work() const { return !sources_.empty() || !ready_.empty(); }
   uint32_t open() const;
   uint32_t share(unsigned shard) const;
@@ -138,6 +141,7 @@ class HomeQueue {
   void place(const Source& whole, const Orders& orders);
   void add_part(const Source& whole, std::vector<Range>&& ranges, Sources& to);
   Sources::iterator move_source(Sources::iterator source, Sources& to);
+  void move_older(Sources::iterator source, io::Duration age, Sources& to, const Now& now);
   void forget_times(const Source& source);
   bool is_cancelled(const PackedRecipient& recipient) const;
   bool is_held(const PackedRecipient& recipient) const;

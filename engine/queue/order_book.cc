@@ -12,6 +12,12 @@ void OrderBook::set(const Mailing& mailing, Orders&& orders) {
     orders_[uid] = std::move(orders);
 }
 
+void OrderBook::join(const Mailing& mailing, Orders&& orders) {
+  if (const Orders* const said = find(mailing))
+    orders = {united(said->held, orders.held), united(said->cancelled, orders.cancelled)};
+  set(mailing, std::move(orders));
+}
+
 const Orders* OrderBook::find(const Mailing& mailing) const {
   if (orders_.empty()) return nullptr;
   const auto orders = orders_.find(mailing.campaign->info().uid);

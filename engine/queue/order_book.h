@@ -12,6 +12,8 @@ class OrderBook {
  public:
   /// In place of what was said of the mailing before.
   void set(const Mailing& mailing, Orders&& orders);
+  /// Beside what was said of it before: of further recipients.
+  void join(const Mailing& mailing, Orders&& orders);
   bool is_empty() const { return orders_.empty(); }
 
   bool is_held(const Mailing& mailing, uint32_t recipient) const;

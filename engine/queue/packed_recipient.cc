@@ -5,6 +5,11 @@ namespace sluice::engine::queue {
 namespace {
 constexpr uint16_t why_mask = (1 << 11) - 1;
 static_assert(ReasonTable::index_max <= why_mask);
+
+/// Letters of one segment are told of at different times.
+int64_t whole_seconds(io::Instant time) {
+  return std::chrono::floor<std::chrono::seconds>(time.time_since_epoch()).count();
+}
 }  // namespace
 
 PackedRecipient RecipientPacker::pack(const Returned& returned, io::Instant warns) {
@@ -23,7 +28,7 @@ PackedRecipient RecipientPacker::pack(const Returned& returned, io::Instant warn
 }
 
 uint32_t RecipientPacker::slot(const MailingPtr& mailing, io::Instant warns) {
-  const auto [it, is_new] = by_mailing_.try_emplace(mailing.get());
+  const auto [it, is_new] = by_mailing_.try_emplace({mailing.get(), whole_seconds(warns)});
   if (is_new) {
     if (free_.empty()) {
       free_.push_back(static_cast<uint32_t>(slots_.size()));
@@ -51,7 +56,7 @@ void RecipientPacker::forget(const PackedRecipient& packed) {
   reasons_.drop(packed.why_);
   Slot& slot = slots_[packed.mailing_];
   if (--slot.packed > 0) return;
-  by_mailing_.erase(slot.mailing.get());
+  by_mailing_.erase({slot.mailing.get(), whole_seconds(slot.warns)});
   slot.mailing = nullptr;
   free_.push_back(packed.mailing_);
 }

@@ -1,7 +1,8 @@
 #pragma once
 
 #include <cstdint>
-#include <unordered_map>
+#include <map>
+#include <utility>
 #include <vector>
 
 #include "engine/message.h"
@@ -46,7 +47,7 @@ class PackedRecipient {
 static_assert(sizeof(PackedRecipient) == 24);
 
 /// Packs a queue's recipients: what many of them have in common stands here once. A mailing is
-/// held as long as one of them is packed.
+/// held as long as one of them is packed. Letters stand together that came in the same second.
 class RecipientPacker {
  public:
   /// As one whose time had come when `returned.item` was last counted. `warns`: when the sender of
@@ -74,7 +75,7 @@ class RecipientPacker {
 
   std::vector<Slot> slots_;
   std::vector<uint32_t> free_;
-  std::unordered_map<const Mailing*, uint32_t> by_mailing_;
+  std::map<std::pair<const Mailing*, int64_t>, uint32_t> by_mailing_;  // and when it warns
   ReasonTable reasons_;
 };
 

@@ -7,6 +7,7 @@
 #include <charconv>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <ranges>
 #include <utility>
 
 #include "engine/config_section.h"
@@ -146,9 +147,9 @@ void push(std::vector<Range>& out, Span span) {
 }
 
 std::vector<Range> ranges_of_destination(std::string_view destination,
-                                         const spool::Campaign& campaign) {
+                                         const spool::Campaign& campaign, uint32_t first_group) {
   std::vector<Range> out;
-  for (const spool::Group& group : campaign.groups())
+  for (const spool::Group& group : campaign.groups() | std::views::drop(first_group))
     if (is_of_destination(group.name, destination)) push(out, span({group.first, group.count}));
   return out;
 }
@@ -167,13 +168,14 @@ std::vector<Range> ranges_given(const std::vector<Rule::Stretch>& stretches,
 }
 
 /// Recipients whose destination the configuration holds. O(1) where it holds none.
-std::vector<Range> held_by_configuration(const spool::Campaign& campaign, const Config& config) {
+std::vector<Range> held_by_configuration(const spool::Campaign& campaign, const Config& config,
+                                         uint32_t first_group) {
   const ConfigKey* const hold = find_config_key("destination", "hold");
   std::vector<Range> out;
   if (std::ranges::none_of(config.sections,
                            [&](const auto& section) { return section->find(*hold) != nullptr; }))
     return out;
-  for (const spool::Group& group : campaign.groups())
+  for (const spool::Group& group : campaign.groups() | std::views::drop(first_group))
     if (config.destination(group.name).hold != HoldPolicy::no)
       push(out, span({group.first, group.count}));
   return out;
@@ -222,10 +224,11 @@ bool Rule::has_same_selector(const Rule& other) const {
          recipients == other.recipients;
 }
 
-std::vector<Range> ranges_of(const Rule& rule, const spool::Campaign& campaign) {
+std::vector<Range> ranges_of(const Rule& rule, const spool::Campaign& campaign,
+                             uint32_t first_group) {
   if (!rule.campaign.empty() && rule.campaign != campaign.info().id) return {};
-  if (rule.action != Rule::Action::hold && campaign.info().accepted_at > rule.at) return {};
-  std::vector<Range> out = ranges_of_destination(rule.destination, campaign);
+  std::vector<Range> out = ranges_of_destination(rule.destination, campaign, first_group);
+  if (rule.action != Rule::Action::hold) out = common(out, {{0, campaign.arrived_until(rule.at)}});
   if (rule.recipients.empty()) return out;
   return common(out, ranges_given(rule.recipients, campaign));
 }
@@ -237,13 +240,13 @@ bool Standing::is_released(uint32_t number, io::WallTime since) const {
 }
 
 Standing standing(const std::vector<Rule>& rules, const spool::Campaign& campaign,
-                  const Config& config) {
-  Standing out{.held = held_by_configuration(campaign, config)};
+                  const Config& config, uint32_t first_group) {
+  Standing out{.held = held_by_configuration(campaign, config, first_group)};
   for (auto at = rules.begin(); at != rules.end(); ++at) {
     const Rule& rule = *at;
     if (std::any_of(at, rules.end(), [&](const Rule& later) { return takes_back(later, rule); }))
       continue;
-    const std::vector<Range> meant = ranges_of(rule, campaign);
+    const std::vector<Range> meant = ranges_of(rule, campaign, first_group);
     switch (rule.action) {
       case Rule::Action::hold: out.held = united(out.held, meant); break;
       case Rule::Action::release:

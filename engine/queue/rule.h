@@ -55,9 +55,11 @@ std::string_view name(Rule::Action action);
 /// `UID.NUMBER` of a recipient or `UID` of a campaign, as the log writes them.
 std::optional<Rule::Stretch> parse_stretch(std::string_view text);
 
-/// The recipients of `campaign` that the rule speaks of, ascending; O(groups + recipients given).
-/// All but a hold leave a campaign alone that was accepted later.
-std::vector<Range> ranges_of(const Rule& rule, const spool::Campaign& campaign);
+/// The recipients of `campaign` that the rule speaks of, of its groups from `first_group` on,
+/// ascending; O(groups + recipients given). All but a hold leave messages alone that were accepted
+/// later.
+std::vector<Range> ranges_of(const Rule& rule, const spool::Campaign& campaign,
+                             uint32_t first_group = 0);
 
 /// Which recipients of a campaign are held, and which cancelled, as the configuration and all rules
 /// have it.
@@ -74,7 +76,7 @@ struct Standing {
   bool is_released(uint32_t number, io::WallTime since) const;
 };
 Standing standing(const std::vector<Rule>& rules, const spool::Campaign& campaign,
-                  const Config& config);
+                  const Config& config, uint32_t first_group = 0);
 
 /// No rule goes before it is so old: a hand-off may have begun before it was said.
 inline constexpr io::Duration rule_age_min = std::chrono::hours(24);

@@ -34,6 +34,22 @@ Source::Source(const Source& whole, std::vector<Range> ranges)
   first_ = whole.first_;
 }
 
+uint32_t Source::name() const {
+  const Range& last = ranges_.back();
+  return mailing_->letters ? last.first + last.count - 1 : first_;
+}
+
+void Source::join(const std::vector<Range>& ranges) {
+  remaining_ += count_waiting(*mailing_, ranges);
+  for (const Range range : ranges) {
+    Range& last = ranges_.back();
+    if (last.first + last.count == range.first)
+      last.count += range.count;
+    else
+      ranges_.push_back(range);
+  }
+}
+
 std::vector<Range> Source::rest() const {
   std::vector<Range> rest(ranges_.begin() + static_cast<ptrdiff_t>(range_), ranges_.end());
   if (rest.empty()) return rest;

@@ -28,8 +28,11 @@ class Source {
   bool is_held = false;  // the queue's: in its list of those that are
   /// How many next() has still to give.
   uint32_t remaining() const { return remaining_; }
-  /// The first recipient of its ranges: names it in the journal (spool/FORMAT.md section 5.2).
-  uint32_t first() const { return first_; }
+  /// The recipient that names it in the journal (spool/FORMAT.md section 5.2): of a campaign the
+  /// first of its ranges, of letters the last, for others may join those who wait.
+  uint32_t name() const;
+  /// Further letters to those who began to wait as these did; `ranges` are behind its own.
+  void join(const std::vector<Range>& ranges);
   /// What the cursor has not passed.
   std::vector<Range> rest() const;
 

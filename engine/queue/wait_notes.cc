@@ -4,8 +4,14 @@
 
 namespace sluice::engine::queue {
 
+WaitNotes::Whom WaitNotes::whom(const Mailing& mailing, uint32_t one, uint16_t attempts) {
+  if (!mailing.letters) return {mailing.campaign->info().uid, 0};
+  return {mailing.campaign->info().uid, attempts == 0 ? UINT32_MAX : one};
+}
+
 void WaitNotes::restore(const MailingPtr& mailing, const Waited& waited) {
-  notes_[mailing->campaign->info().uid] = {mailing, waited.one, waited.attempts, round_};
+  notes_[whom(*mailing, waited.one, waited.attempts)] = {mailing, waited.one, waited.attempts,
+                                                         round_};
 }
 
 void WaitNotes::setback(const Waited& setback) {
@@ -22,7 +28,7 @@ bool WaitNotes::is_round_due() {
 }
 
 void WaitNotes::note(const Mailing& mailing, uint32_t one, uint16_t attempts) {
-  const auto [it, is_new] = notes_.try_emplace(mailing.campaign->info().uid);
+  const auto [it, is_new] = notes_.try_emplace(whom(mailing, one, attempts));
   Note& note = it->second;
   if (!is_new && note.round == round_ && note.attempts >= attempts) return;
   note = {mailing.weak_from_this(), one, attempts, round_, false};
@@ -40,10 +46,10 @@ void WaitNotes::write(const Write& write) {
     if (const MailingPtr mailing = note.mailing.lock()) write(*mailing, waited);
   };
   if (std::exchange(is_unwritten_, false))
-    for (auto& [uid, note] : notes_)
+    for (auto& [whom, note] : notes_)
       if (!std::exchange(note.is_written, true)) write_one(note, setback_);
   if (!std::exchange(is_row_over_, false)) return;
-  for (const auto& [uid, note] : notes_)
+  for (const auto& [whom, note] : notes_)
     write_one(note, {.at = row_over_at_, .until = row_over_at_});
   notes_.clear();
   setback_ = {};

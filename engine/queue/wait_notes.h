@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <utility>
 
 #include "engine/message.h"
 
@@ -12,7 +13,7 @@ namespace sluice::engine::queue {
 /// What a restart is to know of a queue whose connections come to nothing, one after another
 /// (spool/FORMAT.md section 5.2). One note does for all of a mailing's recipients here: those who
 /// were never tried by themselves have the same number of attempts, and what the others waited for
-/// follows from when.
+/// follows from when. Of letters each speaks of those up to the one it names.
 class WaitNotes {
  public:
   using Write = std::function<void(const Mailing&, const Waited&)>;
@@ -42,9 +43,13 @@ class WaitNotes {
     uint32_t round = 0;  // when it was taken
     bool is_written = true;
   };
-  std::map<uint64_t, Note> notes_;  // by uid: who waits since the row began
-  Waited setback_;                  // the row's last, of this run
-  uint32_t round_ = 0;              // setbacks so far
+  /// The mailing's uid, and, where letters join while others wait, the last of whom it speaks.
+  using Whom = std::pair<uint64_t, uint32_t>;
+  static Whom whom(const Mailing& mailing, uint32_t one, uint16_t attempts);
+
+  std::map<Whom, Note> notes_;  // who waits since the row began
+  Waited setback_;              // the row's last, of this run
+  uint32_t round_ = 0;          // setbacks so far
   bool is_round_due_ = false;
   bool is_unwritten_ = false;  // some note
   bool is_row_over_ = false;   // which is not written

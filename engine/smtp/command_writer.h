@@ -50,6 +50,9 @@ class CommandWriter {
   /// Whose delivery is asked about is told with ORCPT, where there is room for it.
   bool rcpt(std::string_view recipient, const DsnRequest& dsn, const Extensions& extensions) {
     const std::string_view notify = extensions.dsn ? notify_text(dsn.notify) : "";
+    if (extensions.dsn && !dsn.original_recipient.empty())
+      return line({"RCPT TO:<", recipient, ">", parameter(" NOTIFY=", notify), notify,
+                   " ORCPT=", dsn.original_recipient, "\r\n"});
     char octets[dsn_bytes_max];
     const std::string_view original = notify.empty() ? "" : xtext(recipient, octets);
     return line({"RCPT TO:<", recipient, ">", parameter(" NOTIFY=", notify), notify,

@@ -29,6 +29,8 @@ struct DsnRequest {
   Notify notify = 0;
   ReturnedContent returned = ReturnedContent::unsaid;
   std::string_view envelope_id;  // ENVID, xtext undone; "" for none
+  /// ORCPT as the submitter gave it, `rfc822;a+2Bb@example.net`; "": each recipient's own address.
+  std::string_view original_recipient;
 };
 
 /// Printable US-ASCII and no more than 100 octets when it is written (RFC 3461 section 4.4).

@@ -29,6 +29,7 @@ const std::string folder = "/spool";
 struct Ledger {
   uint32_t sent = 0;
   std::set<uint32_t> acknowledged;
+  uint64_t fates = 0;  // durable
 };
 
 /// A relay while it runs: a spool, a journal, and a writer of mail that commits at the end of each
@@ -133,7 +134,7 @@ class Relay final : Spool::Listener, Journal::Listener, MailWriter::Listener, io
   void campaign_arrived(std::shared_ptr<const Campaign>) override {}
   void summary_found(const CampaignInfo&) override {}
   void campaign_unreadable(const std::string&, const Error&) override {}
-  void journal_committed(uint64_t) override {}
+  void journal_committed(uint64_t position) override { ledger_.fates = position; }
   void journal_stalled(const Error&) override {}
   void journal_resumed() override {}
   void mail_durable(uint64_t first_ticket, uint32_t count,
@@ -328,6 +329,7 @@ TEST(Mail, that_has_its_fates_goes_whole_or_keeps_them_at_every_crash_point_of_f
           for (const auto& [uid, progress] : relay.outcomes)
             for (uint32_t i = 0; i < 64; ++i)
               if (progress.has_fate(i)) with_fate.insert(i);
+          EXPECT_TRUE(!is_there || with_fate.size() >= ledger.fates) << "there without its fates";
         }
         // And it does not come back without its fates.
         world.lose_power();

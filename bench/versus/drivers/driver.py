@@ -7,6 +7,7 @@ class Driver:
 
         join(group), then for each measurement: prepare, accept, release, [the receiver gets its mail], stop
         or, for the newsletter:                 prepare, ready_newsletter, newsletter, [the receiver gets its mail], stop
+        or, to relay:                           prepare, ready_relay, [smtp-source, and the receiver], stop
 
     All processes are started with self.group.start or .run, which counts them.
     """
@@ -50,6 +51,10 @@ class Driver:
 
     def newsletter(self, mails):
         """Takes mails in by the best way there is, and delivers at the same time."""
+        raise NotImplementedError
+
+    def ready_relay(self, sessions):
+        """Starts a server that delivers what it takes in, from so many sessions at once; (host, port) of its intake."""
         raise NotImplementedError
 
     def stop(self):

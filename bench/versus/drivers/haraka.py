@@ -95,5 +95,9 @@ class Haraka(Driver):
     def ready_newsletter(self, mails):
         self.restart()
 
+    def ready_relay(self, sessions):
+        self.restart()
+        return INTAKE
+
     def newsletter(self, mails):
         feeder.feed(INTAKE, mail.SENDER, mails, 10)

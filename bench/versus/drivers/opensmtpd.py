@@ -82,5 +82,9 @@ class OpenSmtpd(Driver):
     def ready_newsletter(self, mails):
         self.restart()
 
+    def ready_relay(self, sessions):
+        self.restart()
+        return INTAKE
+
     def newsletter(self, mails):
         feeder.feed(INTAKE, mail.SENDER, mails, 10)

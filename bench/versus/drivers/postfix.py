@@ -70,6 +70,7 @@ class Postfix(Driver):
         roots.give_proc(self.root)
 
     def prepare(self, route):
+        self.route = route
         etc = self.root / "etc/postfix"
         processes = max(100, route.sessions_in_all + self.feeding_sessions)
         main = MAIN.format(processes=processes, sessions=route.sessions)
@@ -109,6 +110,13 @@ class Postfix(Driver):
     def ready_newsletter(self, mails):
         self._serve(with_queue_manager=True)
         self._start()
+
+    def ready_relay(self, sessions):
+        self.feeding_sessions = max(20, sessions)
+        self.prepare(self.route)
+        self._serve(with_queue_manager=True)
+        self._start()
+        return INTAKE
 
     def newsletter(self, mails):
         feeder.feed(INTAKE, mail.SENDER, mails, self.feeding_sessions)

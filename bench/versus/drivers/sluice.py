@@ -4,7 +4,7 @@ import shutil
 import subprocess
 
 from drivers.driver import Driver
-from harness import cell, mail, roots
+from harness import cell, feeder, mail, roots
 
 CONFIGURATION = """[engine]
 hostname = "mta.sender.example"
@@ -14,7 +14,10 @@ shards = {shards}
 [destination."*"]
 next_hop = ["{host}:{port}"]
 sessions_max = {sessions}
+[[listen]]
+address = "127.0.0.1:2500"
 """
+INTAKE = ("127.0.0.1", 2500)
 DESTINATION = '[destination."{domain}"]\nnext_hop = ["{address}:{port}"]\n'
 
 
@@ -66,6 +69,11 @@ class Sluice(Driver):
 
     def ready_newsletter(self, mails):
         mails.write_newsletter(self.folder)
+
+    def ready_relay(self, sessions):
+        self.group.start([self.program, "serve", "--config", self.folder / "sluice.toml", "--quiet"])
+        feeder.await_server(INTAKE)
+        return INTAKE
 
     def newsletter(self, mails):
         self.group.start(self._send("--deliver"))

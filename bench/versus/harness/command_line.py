@@ -12,11 +12,11 @@ from drivers.opensmtpd import OpenSmtpd
 from drivers.postfix import Postfix
 from drivers.sluice import Sluice
 from harness import cell, machine, plan, report, roots, sizes
-from workloads import control, destinations, drain, killed, newsletter, slow, syncs
+from workloads import control, destinations, drain, killed, newsletter, relay, slow, syncs
 from workloads.workload import Bench
 
 TREE = pathlib.Path(__file__).resolve().parents[3]
-WORKLOADS = {"drain": drain, "destinations": destinations, "slow": slow, "newsletter": newsletter, "killed": killed, "control": control, "syncs": syncs}
+WORKLOADS = {"drain": drain, "destinations": destinations, "slow": slow, "newsletter": newsletter, "relay": relay, "killed": killed, "control": control, "syncs": syncs}
 MTAS = ("sluice", "postfix", "exim", "opensmtpd", "haraka")
 
 
@@ -71,8 +71,10 @@ def main():
 def measure(arguments, binary, drivers):
     wanted = sizes.chosen(arguments)
     workloads = {name: WORKLOADS[name] for name in arguments.workloads}
-    # What smtp-sink is like is Postfix's, whether Postfix is measured or not.
-    bench = Bench(wanted, binary.resolve(), ["chroot", roots.debian_root("postfix", "postfix"), "/usr/sbin/smtp-sink"] if "control" in workloads else None)
+    # smtp-sink and smtp-source are Postfix's, whether Postfix is measured or not.
+    tools = [["chroot", roots.debian_root("postfix", "postfix"), f"/usr/sbin/{name}"] for name in ("smtp-sink", "smtp-source")
+             if {"control", "relay"} & workloads.keys()]
+    bench = Bench(wanted, binary.resolve(), *tools)
     run = {"command": shlex.join(["bench/versus/run", *sys.argv[1:]]), "machine": machine.facts(roots.cache()), "sizes": dataclasses.asdict(wanted),
            "versions": {driver.name: driver.version() for driver in drivers}}
     done = []

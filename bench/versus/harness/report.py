@@ -8,6 +8,8 @@ EXPECTED = [  # workload, measure, words, whether higher is better, expected rat
     ("drain", "cpu_ms_per_message", "drain to one next hop, CPU a message", False, 1 / 15),
     ("destinations", "messages_per_s", "drain to many destinations, messages/s", True, None),
     ("newsletter", "messages_per_s", "newsletter, messages/s", True, 30),
+    ("relay", "messages_per_s", "relaying, messages/s", True, 15),
+    ("relay", "cpu_ms_per_message", "relaying, CPU a message", False, None),
 ]
 HEAD = ["MTA", "mails", "messages/s", "CPU ms a mail", "peak memory, MB", "sessions held", "lost", "duplicated", "remark"]
 

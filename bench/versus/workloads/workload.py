@@ -9,8 +9,8 @@ from harness.receiver import Receiver
 class Bench:
     """What every workload works with."""
 
-    def __init__(self, sizes, sluice, smtp_sink=None):
-        self.sizes, self.sluice, self.smtp_sink = sizes, sluice, smtp_sink
+    def __init__(self, sizes, sluice, smtp_sink=None, smtp_source=None):
+        self.sizes, self.sluice, self.smtp_sink, self.smtp_source = sizes, sluice, smtp_sink, smtp_source
 
     def count(self, driver, slow, fast):
         return fast if driver.fast else slow

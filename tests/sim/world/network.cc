@@ -67,6 +67,7 @@ struct Network::Connection {
   };
   uint64_t number = 0;
   std::string address;  // of the listener
+  io::SocketAddress client;
   io::Duration latency{};
   bool is_loopback = false;  // octets are there at once
   bool is_silent = false;
@@ -266,6 +267,7 @@ void Network::establish(SimulatedProactor& proactor, uint64_t id, io::Instant gi
   const auto connection = std::make_shared<Connection>();
   connection->number = ++connections_made_;
   connection->address = address;
+  connection->client = op->local;
   connection->latency =
       random.between(microseconds(10), std::max<io::Duration>(latency_max / 2, microseconds(10)));
   connection->is_loopback = is_loopback(op->remote);
@@ -340,7 +342,8 @@ void Network::offer(Listener& listener) {
     const ConnectionPointer connection = std::move(listener.backlog.front());
     listener.backlog.pop_front();
     listener.owner->complete(listener.accept_id, 0, true, {},
-                             add(*listener.owner, {.connection = connection, .side = 1}));
+                             add(*listener.owner, {.connection = connection, .side = 1}),
+                             connection->client);
   }
 }
 

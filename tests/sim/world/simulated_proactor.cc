@@ -189,14 +189,14 @@ io::Op* SimulatedProactor::find(uint64_t id) {
 }
 
 void SimulatedProactor::complete(uint64_t id, int32_t result, bool more, std::string bytes,
-                                 io::Socket socket) {
+                                 io::Socket socket, const io::SocketAddress& remote) {
   const auto found = active_.find(id);
   CHECK(found != active_.end() && !found->second.is_done);
   found->second.is_done = !more;
   if (!more) watches_.erase(id);
   world_.note("complete", number_, id * 100 + static_cast<uint64_t>(found->second.op->kind),
               result);
-  ready_.push_back({id, result, more, std::move(bytes), socket});
+  ready_.push_back({id, result, more, std::move(bytes), socket, remote});
 }
 
 void SimulatedProactor::cancel(io::Op& op) {
@@ -265,7 +265,11 @@ void SimulatedProactor::deliver_one() {
     active_.erase(found);
     op.in_flight = false;
   }
-  if (op.kind == OpKind::accept) static_cast<io::Accept&>(op).socket = ready.socket;
+  if (op.kind == OpKind::accept) {
+    auto& accept = static_cast<io::Accept&>(op);
+    accept.socket = ready.socket;
+    if (accept.tells_remote) accept.remote = ready.remote;
+  }
   const auto* bytes = reinterpret_cast<const std::byte*>(ready.bytes.data());
   if (op.callback)
     op.callback(op.owner, op,

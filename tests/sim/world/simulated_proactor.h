@@ -57,12 +57,13 @@ class SimulatedProactor final : public io::Proactor {
     bool more;
     std::string bytes;
     io::Socket socket;
+    io::SocketAddress remote;
   };
 
   // For Network and World. An operation is known by its id: the Op may be gone.
   io::Op* find(uint64_t id);
   void complete(uint64_t id, int32_t result, bool more = false, std::string bytes = {},
-                io::Socket socket = {});
+                io::Socket socket = {}, const io::SocketAddress& remote = {});
 
   void take_effect(uint64_t id);
   int32_t do_file_operation(io::Op& op, uint64_t mark);

@@ -34,7 +34,7 @@ struct Campaign {
     const std::string note(note_bytes, 'n');
     std::string entry;
     Recipient{.flags = flags, .address = address, .fields = {"Ann", note}}.encode(entry);
-    return envelope.add(*mailing, {.number = number}, std::as_bytes(std::span(entry)));
+    return envelope.add(*mailing, {.number = number}, std::as_bytes(std::span(entry)), nullptr);
   }
 
   std::shared_ptr<Mailing> mailing;
@@ -172,10 +172,10 @@ TEST(Envelope, tells_a_damaged_entry_and_stays_as_it_was) {
       "ann@",
       6);
   const auto damaged = std::as_bytes(std::span(torn));
-  EXPECT_EQ(envelope.add(*campaign.mailing, {}, damaged), Joined::damaged);
+  EXPECT_EQ(envelope.add(*campaign.mailing, {}, damaged, nullptr), Joined::damaged);
   EXPECT_TRUE(envelope.is_free());
   EXPECT_EQ(campaign.add(envelope, 0, "ann@a.example"), Joined::yes);
-  EXPECT_EQ(envelope.add(*campaign.mailing, {}, damaged), Joined::damaged);
+  EXPECT_EQ(envelope.add(*campaign.mailing, {}, damaged, nullptr), Joined::damaged);
   EXPECT_EQ(addresses(envelope), std::vector<std::string>{"ann@a.example"});
 }
 

@@ -180,6 +180,7 @@ TEST_F(MailWriterTest, refuses_all_that_is_not_durable_when_the_disk_does_and_re
   const RecoveredMail recovered = recover();
   ASSERT_EQ(recovered.segments.size(), 3u) << "those of the tries are gone";
   EXPECT_EQ(recovered.segments[0]->blocks(), 3u) << "and what was refused is not there";
+  EXPECT_EQ(recovered.segments[1]->blocks(), 2u) << "though it was written, and not synced";
   EXPECT_EQ(recovered.torn_bytes, 0u);
   close_files(recovered);
 }

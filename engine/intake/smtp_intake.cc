@@ -1,0 +1,210 @@
+#include "engine/intake/smtp_intake.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "io/check.h"
+
+namespace sluice::engine::intake {
+
+namespace {
+
+constexpr io::Duration accept_pause = std::chrono::seconds(1);  // the machine has no more sockets
+
+std::string host_of(const io::SocketAddress& address) {
+  const std::string text = address.text();
+  return text.substr(0, text.rfind(':'));
+}
+
+}  // namespace
+
+SmtpIntake::SmtpIntake(io::EventLoop& loop, const Options& options, Owner& owner)
+    : loop_(loop),
+      owner_(owner),
+      hostname_(options.hostname),
+      writer_(loop, options.spool, options.shard, options.sequence, *this),
+      sessions_(options.sessions_max) {
+  accept_timer_.bind<&SmtpIntake::accept_again>(this);
+  for (const ListenPolicy& policy : options.listen) {
+    Door& door = doors_.emplace_back();
+    door.listener = std::make_shared<SmtpListener>(policy, hostname_);
+    door.intake = this;
+    door.accept.tells_remote = true;
+    door.accept.bind<&Door::accepted>(&door);
+  }
+}
+
+std::expected<void, std::string> SmtpIntake::listen() {
+  for (Door& door : doors_) {
+    const std::string& where = door.listener->policy.address;
+    const auto address = io::SocketAddress::parse(where);
+    CHECK(address);  // the configuration checked it
+    door.listen.address = *address;
+    door.listen.reuse_port = true;
+    loop_.proactor().submit(door.listen);
+    int32_t result = 0;
+    door.listen.owner = &result;
+    door.listen.callback = [](void* out, io::Op&, const io::Completion& completion) {
+      *static_cast<int32_t*>(out) = completion.result;
+    };
+    while (door.listen.in_flight) loop_.proactor().wait(io::never, 1);
+    if (result < 0)
+      return std::unexpected(fmt::format("cannot listen on {}: {}", where, std::strerror(-result)));
+    door.accept.listener = door.close.socket = door.listen.socket;
+    loop_.proactor().submit(door.accept);
+  }
+  return {};
+}
+
+void SmtpIntake::Door::accepted(io::Accept& op, const io::Completion& completion) {
+  intake->accepted(*this, op, completion);
+}
+
+void SmtpIntake::accepted(Door& door, io::Accept& op, const io::Completion& completion) {
+  if (completion.result < 0) {
+    if (!stopping_ && completion.result != -ECANCELED)
+      loop_.timers().arm(accept_timer_, loop_.now() + accept_pause);
+    return;
+  }
+  SmtpSession* session = sessions_.create(*this, *door.listener, op.socket, op.remote);
+  CHECK(session != nullptr);  // the ring has no more sockets than there are places
+  ++door.sessions;
+  const std::string_view objection = objection_to(door, op.remote);
+  ++clients_[host_of(op.remote)];
+  session->start(objection);
+}
+
+std::string_view SmtpIntake::objection_to(const Door& door, const io::SocketAddress& client) const {
+  const ListenPolicy& policy = door.listener->policy;
+  if (stopping_) return "421 4.3.2 Shutting down";
+  if (door.sessions > policy.sessions_max) return "421 4.7.0 Too many sessions; try again later";
+  const auto known = clients_.find(host_of(client));
+  if (known != clients_.end() && known->second >= policy.sessions_per_client_max)
+    return "421 4.7.0 Too many sessions from your address; try again later";
+  return {};
+}
+
+void SmtpIntake::accept_again() {
+  if (stopping_) return;
+  for (Door& door : doors_)
+    if (!door.accept.in_flight) loop_.proactor().submit(door.accept);
+}
+
+void SmtpIntake::mark(SmtpSession& session) {
+  if (!std::exchange(session.is_marked, true)) marked_.push_back(&session);
+}
+
+void SmtpIntake::turn_ended() {
+  for (SmtpSession* session : std::exchange(marked_, {})) {
+    session->is_marked = false;
+    session->turn_ended();
+  }
+  writer_.commit();
+  for (SmtpSession* session : std::exchange(graves_, {})) sessions_.destroy(session);
+}
+
+void SmtpIntake::ended(SmtpSession& session) {
+  for (Door& door : doors_)
+    if (door.listener.get() == &session.listener()) --door.sessions;
+  const auto client = clients_.find(host_of(session.client()));
+  if (--client->second == 0) clients_.erase(client);
+  std::erase(marked_, &session);
+  graves_.push_back(&session);
+  loop_.request_turn();
+}
+
+std::string_view SmtpIntake::pressure() const {
+  if (stopping_) return "421 4.3.2 Shutting down";
+  if (!stall_.empty() || owner_.is_storage_paused())
+    return "452 4.3.1 Mail cannot be stored at the moment; try again later";
+  return {};
+}
+
+bool SmtpIntake::reserve(uint64_t octets) {
+  if (content_bytes_ + octets > content_bytes_max) return false;
+  content_bytes_ += octets;
+  return true;
+}
+
+std::string SmtpIntake::new_message_id() {
+  return fmt::format("<{:016x}.{:x}@{}>", loop_.proactor().random(), ++message_ids_, hostname_);
+}
+
+std::optional<uint64_t> SmtpIntake::hand_over(SmtpSession& session, const spool::NewMail& mail,
+                                              std::string_view sender,
+                                              std::string_view message_id) {
+  const auto ticket = writer_.append(mail);
+  if (!ticket) return std::nullopt;
+  uint64_t bytes = 0;
+  for (const spool::Bytes piece : mail.content) bytes += piece.size();
+  handed_.push_back({.session = &session,
+                     .sender = std::string(sender),
+                     .message_id = std::string(message_id),
+                     .remote = {},
+                     .bytes = bytes});
+  CHECK(*ticket == settled_ + handed_.size());
+  return ticket;
+}
+
+void SmtpIntake::mail_durable(uint64_t first_ticket, uint32_t count,
+                              const std::shared_ptr<const spool::MailSegment>& segment,
+                              uint32_t first_block) {
+  CHECK(first_ticket == settled_ + 1);
+  uint32_t recipients = 0;
+  std::string id;
+  for (uint32_t i = 0; i < count; ++i) {
+    const spool::BlockRef block = segment->block(first_block + i);
+    recipients = block.first + block.count;
+    const Handed handed = std::move(handed_.front());
+    handed_.pop_front();
+    ++settled_;
+    id = fmt::format("{:016x}.{}", segment->info().uid, block.first);
+    log_accepted(handed, block, id);
+    if (handed.session)
+      handed.session->message_answered(fmt::format("250 2.0.0 Ok: queued as {}", id));
+  }
+  owner_.letters_came({.segment = segment, .recipients = recipients});
+}
+
+void SmtpIntake::log_accepted(const Handed& handed, const spool::BlockRef& block,
+                              const std::string& id) {
+  owner_.log({.event = report::Event::accepted,
+              .time = loop_.wall(),
+              .id = id,
+              .sender = handed.sender,
+              .message_id = handed.message_id,
+              .bytes = handed.bytes,
+              .recipients = block.count});
+}
+
+void SmtpIntake::mail_sealed(const std::shared_ptr<const spool::MailSegment>& segment) {
+  owner_.letters_came({.segment = segment, .recipients = segment->recipients(), .is_sealed = true});
+}
+
+void SmtpIntake::mail_stalled(const spool::Error& error) {
+  stall_ = error.message;
+  for (Handed& handed : std::exchange(handed_, {})) {
+    ++settled_;
+    if (handed.session)
+      handed.session->message_answered(
+          "452 4.3.1 Mail cannot be stored at the moment; try again later");
+  }
+}
+
+void SmtpIntake::stop(bool now) {
+  if (!std::exchange(stopping_, true)) {
+    loop_.timers().cancel(accept_timer_);
+    for (Door& door : doors_)
+      if (door.accept.in_flight) loop_.proactor().cancel(door.accept);
+  }
+  sessions_.for_each([now](SmtpSession& session) { now ? session.lost() : session.stop(); });
+}
+
+bool SmtpIntake::is_idle() const {
+  return sessions_.size() == 0 && !writer_.has_pending() && !writer_.is_committing() &&
+         std::ranges::none_of(doors_, [](const Door& door) { return door.accept.in_flight; });
+}
+
+}  // namespace sluice::engine::intake

@@ -1,0 +1,304 @@
+#include "engine/intake/smtp_session.h"
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include "engine/intake/smtp_intake.h"
+#include "engine/letter.h"
+#include "engine/mail/received_field.h"
+#include "engine/recipient.h"
+
+namespace sluice::engine::intake {
+
+namespace {
+
+// A session keeps its buffers from message to message; a large message must not stay with it.
+constexpr size_t bytes_kept = 32 * 1024;
+constexpr size_t deadline_bytes = 64 * 1024;  // of content, within its deadline
+
+void shrink(std::string& text) {
+  text.clear();
+  if (text.capacity() > bytes_kept) text.shrink_to_fit();
+}
+
+mail::Completion completion_of(SubmissionPolicy policy, bool has_user) {
+  switch (policy) {
+    case SubmissionPolicy::always:    return mail::Completion::always;
+    case SubmissionPolicy::never:     return mail::Completion::never;
+    case SubmissionPolicy::automatic: break;
+  }
+  return has_user ? mail::Completion::always : mail::Completion::automatic;
+}
+
+/// The group of its destination.
+std::string_view domain_of(std::string_view address) {
+  return address.substr(address.rfind('@') + 1);
+}
+
+}  // namespace
+
+SmtpSession::SmtpSession(SmtpIntake& intake, const SmtpListener& listener, io::Socket socket,
+                         const io::SocketAddress& client)
+    : intake_(intake),
+      listener_(&listener),
+      client_(client),
+      server_(listener.server),
+      socket_(socket) {
+  receive_.socket = send_.socket = close_.socket = socket;
+  receive_.bind<&SmtpSession::received>(this);
+  send_.bind<&SmtpSession::sent>(this);
+  close_.bind<&SmtpSession::closed>(this);
+  timer_.bind<&SmtpSession::expired>(this);
+}
+
+void SmtpSession::start(std::string_view instead) {
+  server_.greet(out_, instead);
+  receive_on();
+  arm_deadline();
+  intake_.mark(*this);
+}
+
+void SmtpSession::receive_on() {
+  if (!receive_.in_flight && !gone_) intake_.loop().proactor().submit(receive_);
+}
+
+bool SmtpSession::is_paused() const {
+  return server_.is_owed() || closing_ || out_.size() > output_bytes_max;
+}
+
+void SmtpSession::received(io::Receive&, const io::Completion& completion) {
+  if (completion.result > 0) {
+    if (closing_) return;
+    if (is_paused()) {
+      const auto* octets = reinterpret_cast<const char*>(completion.bytes.data());
+      input_.append(octets, completion.bytes.size());
+      if (input_.size() > input_bytes_max && receive_.in_flight && !receive_.cancelled)
+        intake_.loop().proactor().cancel(receive_);
+      return;
+    }
+    Bytes input = completion.bytes;
+    work(input);
+    input_.append(reinterpret_cast<const char*>(input.data()), input.size());
+    return;
+  }
+  if (closing_) return try_to_end();
+  // Cancelled by ourselves: it goes on when there is room again.
+  if (completion.result == -ECANCELED) return is_paused() ? void() : receive_on();
+  lost();
+}
+
+/// What was kept while an answer was owed.
+void SmtpSession::resume() {
+  if (is_paused()) return;
+  const std::string kept = std::exchange(input_, {});
+  Bytes input = std::as_bytes(std::span(kept));
+  work(input);
+  input_.append(reinterpret_cast<const char*>(input.data()), input.size());
+  if (!is_paused()) receive_on();
+}
+
+void SmtpSession::work(Bytes& input) {
+  intake_.mark(*this);
+  while (!is_paused()) {
+    const smtp::Server::Event event = server_.next(input, out_);
+    if (event == smtp::Server::Event::needs_input) break;
+    const size_t stored = content_.size() / deadline_bytes;
+    deal_with(event);
+    if (event != smtp::Server::Event::piece || content_.size() / deadline_bytes != stored)
+      arm_deadline();
+  }
+  if (stopping_ && !ticket_ && !server_.is_in_content()) abort();
+}
+
+void SmtpSession::deal_with(smtp::Server::Event event) {
+  using Event = smtp::Server::Event;
+  switch (event) {
+    case Event::needs_input:
+    case Event::replied:     break;
+    case Event::mail:        answer(intake_.pressure()); break;
+    case Event::rcpt:        answer(objection_to_recipient()); break;
+    case Event::content:     begin_content(); break;
+    case Event::piece:       take_piece(); break;
+    case Event::message:     hand_over(); break;
+    case Event::dropped:     forget_content(); break;
+    case Event::etrn:        answer("458 4.3.0 Nothing is held for ETRN here"); break;
+    case Event::auth:        answer("454 4.7.0 Not available"); break;
+    case Event::starttls:    answer("454 4.7.0 Not available"); break;
+    case Event::closed:      forget_content(); closing_ = true;
+  }
+}
+
+std::string_view SmtpSession::objection_to_recipient() {
+  if (!listener_->allow.contains(client_) && server_.user().empty())
+    return "550 5.7.1 Relaying denied";
+  return {};
+}
+
+void SmtpSession::begin_content() {
+  if (const std::string_view why = intake_.pressure(); !why.empty()) return answer(why);
+  answer();
+  const smtp::Incoming& envelope = server_.envelope();
+  message_id_ = intake_.new_message_id();
+  std::string received;
+  mail::append_received(
+      received, {.client_name = server_.client_name(),
+                 .client = client_,
+                 .hostname = intake_.hostname(),
+                 .protocol = server_.protocol(),
+                 .id = std::string_view(message_id_).substr(1, message_id_.find('@') - 1),
+                 .recipient = envelope.recipients().size() == 1 ? envelope.recipients()[0].address
+                                                                : std::string_view(),
+                 .time = intake_.loop().wall()});
+  head_.begin(completion_of(listener_->policy.submission, !server_.user().empty()), message_id_,
+              intake_.loop().wall());
+  store(received);
+}
+
+void SmtpSession::take_piece() {
+  std::string_view piece = server_.piece();
+  for (std::string_view octets; !(octets = head_.next(piece)).empty();) store(octets);
+}
+
+void SmtpSession::store(std::string_view octets) {
+  if (!intake_.reserve(octets.size())) {
+    forget_content();
+    return server_.refuse_message("452 4.3.1 Too much mail is on its way in; try again later");
+  }
+  content_ += octets;
+}
+
+void SmtpSession::hand_over() {
+  if (const std::string_view octets = head_.end(); !octets.empty()) store(octets);
+  if (head_.is_loop()) {
+    forget_content();
+    return answer("554 5.4.6 Too many hops; this mail goes in circles");
+  }
+  const smtp::Incoming& incoming = server_.envelope();
+  const bool is_utf8 =
+      incoming.is_smtputf8 && (server_.is_8bit() || incoming.sender_needs_smtputf8);
+  const LetterEnvelope envelope{
+      .needs = static_cast<uint8_t>((server_.is_8bit() ? Recipient::needs_8bit : 0) |
+                                    (is_utf8 ? Recipient::needs_smtputf8 : 0)),
+      .returned = incoming.returned,
+      .sender = incoming.sender,
+      .envelope_id = incoming.envelope_id,
+      .message_id = head_.message_id()};
+  std::string octets;
+  envelope.encode(octets);
+  const size_t envelope_end = octets.size();
+  std::vector<size_t> ends;
+  std::string address;
+  for (const smtp::IncomingRecipient& recipient : incoming.recipients()) {
+    address = recipient.address;
+    if (address.find('@') == address.npos) address += "@" + intake_.hostname();
+    Recipient entry{.flags = recipient.needs_smtputf8 ? Recipient::needs_smtputf8 : uint8_t{0},
+                    .address = address,
+                    .fields = {smtp::notify_text(recipient.notify), recipient.original}};
+    entry.encode(octets);
+    ends.push_back(octets.size());
+  }
+  std::vector<spool::MailRecipient> recipients;
+  size_t begin = envelope_end;
+  const auto bytes = std::as_bytes(std::span(octets));
+  for (size_t i = 0; i < ends.size(); begin = ends[i++]) {
+    const std::string_view to = incoming.recipients()[i].address;
+    recipients.push_back({.group = to.find('@') == to.npos ? intake_.hostname() : domain_of(to),
+                          .entry = bytes.subspan(begin, ends[i] - begin)});
+  }
+  const std::array content{std::as_bytes(std::span<const char>(content_))};
+  const spool::NewMail mail{
+      .envelope = bytes.first(envelope_end), .recipients = recipients, .content = content};
+  if (spool::mail_payload_bytes(mail) > spool::mail_bytes_max) {
+    forget_content();
+    return answer("552 5.3.4 Message too large");
+  }
+  ticket_ = intake_.hand_over(*this, mail, incoming.sender, head_.message_id());
+  forget_content();
+  if (!ticket_) answer("452 4.3.1 Mail cannot be stored at the moment; try again later");
+}
+
+void SmtpSession::message_answered(std::string_view reply) {
+  ticket_.reset();
+  if (closing_) return try_to_end();
+  answer(reply);
+  arm_deadline();
+  intake_.mark(*this);
+  resume();
+}
+
+void SmtpSession::forget_content() {
+  intake_.give_back(content_.size());
+  shrink(content_);
+}
+
+/// For a whole command, or so much content: who sends an octet a second does not move it.
+void SmtpSession::arm_deadline() {
+  const ListenPolicy& policy = listener_->policy;
+  const io::Duration limit =
+      server_.is_in_content() ? policy.content_timeout : policy.command_timeout;
+  intake_.loop().timers().arm(timer_, intake_.loop().now() + limit);
+}
+
+void SmtpSession::expired() {
+  if (closing_ || gone_) return lost();  // it does not read its last reply
+  if (ticket_) return arm_deadline();    // we are the slow ones
+  server_.close(out_, "421 4.4.2 Timed out");
+  forget_content();
+  closing_ = true;
+  arm_deadline();
+  intake_.mark(*this);
+}
+
+void SmtpSession::stop() {
+  stopping_ = true;
+  if (!ticket_ && !server_.is_in_content()) abort();
+}
+
+void SmtpSession::abort() {
+  if (closing_) return;
+  server_.close(out_, "421 4.3.2 Shutting down");
+  forget_content();
+  closing_ = true;
+  intake_.mark(*this);
+}
+
+void SmtpSession::turn_ended() {
+  if (send_.in_flight || gone_) return;
+  if (out_.empty()) return closing_ ? try_to_end() : void();
+  sending_.clear();
+  sending_.swap(out_);
+  send_.bytes = std::as_bytes(std::span<const char>(sending_));
+  intake_.loop().proactor().submit(send_);
+}
+
+void SmtpSession::sent(io::Send&, const io::Completion& completion) {
+  if (gone_ || completion.result < 0) return lost();
+  shrink(sending_);
+  intake_.mark(*this);
+  if (!closing_) resume();
+}
+
+void SmtpSession::lost() {
+  gone_ = closing_ = true;
+  forget_content();
+  try_to_end();
+}
+
+void SmtpSession::try_to_end() {
+  if (!gone_ && (send_.in_flight || !out_.empty())) return;
+  if (ticket_) intake_.forget(*std::exchange(ticket_, std::nullopt));
+  gone_ = closing_ = true;
+  intake_.loop().timers().cancel(timer_);
+  io::Proactor& proactor = intake_.loop().proactor();
+  for (io::Op* op : {static_cast<io::Op*>(&receive_), static_cast<io::Op*>(&send_)})
+    if (op->in_flight && !op->cancelled) proactor.cancel(*op);
+  if (receive_.in_flight || send_.in_flight || close_.in_flight) return;
+  if (!socket_.is_open()) return;
+  socket_ = {};
+  proactor.submit(close_);
+}
+
+void SmtpSession::closed(io::CloseSocket&, const io::Completion&) { intake_.ended(*this); }
+
+}  // namespace sluice::engine::intake

@@ -1,0 +1,96 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "engine/intake/smtp_listener.h"
+#include "engine/mail/incoming_head.h"
+#include "engine/smtp/server.h"
+#include "io/op.h"
+#include "io/timer_wheel.h"
+
+namespace sluice::engine::intake {
+
+class SmtpIntake;
+
+/// The I/O of one client's session: a connection that was accepted, the pure machine that speaks on
+/// it, one receive, at most one send, one timer; and the message that is on its way.
+///
+/// While an answer is owed (a message is not durable yet) nothing further is taken from the client:
+/// what it sends meanwhile is kept, and beyond input_bytes_max no longer received. A client that
+/// does not read its replies is not served either.
+class SmtpSession {
+ public:
+  SmtpSession(SmtpIntake& intake, const SmtpListener& listener, io::Socket socket,
+              const io::SocketAddress& client);
+  SmtpSession(const SmtpSession&) = delete;
+  SmtpSession& operator=(const SmtpSession&) = delete;
+
+  /// `instead`: the greeting that turns the client away; "" for none.
+  void start(std::string_view instead);
+  /// The message that was handed to the writer is durable, or refused: the reply to it.
+  void message_answered(std::string_view reply);
+  /// 421, as soon as no message of it is owed an answer.
+  void stop();
+  /// 421 now.
+  void abort();
+  /// The connection broke, or is given up.
+  void lost();
+  /// Sends what the turn's commands were answered with: one send a turn.
+  void turn_ended();
+
+  const io::SocketAddress& client() const { return client_; }
+  const SmtpListener& listener() const { return *listener_; }
+  bool is_marked = false;  // the intake's: turn_ended() is due
+
+  static constexpr size_t input_bytes_max = 64 * 1024;
+  static constexpr size_t output_bytes_max = 16 * 1024;
+
+ private:
+  using Bytes = std::span<const std::byte>;
+
+  void received(io::Receive&, const io::Completion& completion);
+  void sent(io::Send&, const io::Completion& completion);
+  void closed(io::CloseSocket&, const io::Completion&);
+  void expired();
+
+  bool is_paused() const;
+  void work(Bytes& input);
+  void resume();
+  void deal_with(smtp::Server::Event event);
+  void answer(std::string_view reply = {}) { server_.answer(out_, reply); }
+  std::string_view objection_to_recipient();
+  void begin_content();
+  void take_piece();
+  void store(std::string_view octets);
+  void hand_over();
+  void forget_content();
+  void arm_deadline();
+  void receive_on();
+  void try_to_end();
+
+  SmtpIntake& intake_;
+  const SmtpListener* listener_;
+  const io::SocketAddress client_;
+  smtp::Server server_;
+  io::Socket socket_;
+  io::Receive receive_;
+  io::Send send_;
+  io::CloseSocket close_;
+  io::Timer timer_;
+  std::string input_;  // what came while nothing was taken
+  std::string out_, sending_;
+  std::string content_;  // of the message on its way, with our Received field
+  std::string message_id_;
+  mail::IncomingHead head_;
+  std::optional<uint64_t> ticket_;  // of the message that the writer has
+  bool stopping_ = false;
+  bool closing_ = false;  // nothing is taken any more; it ends when all is sent
+  bool gone_ = false;     // nothing can be sent any more
+};
+
+}  // namespace sluice::engine::intake
