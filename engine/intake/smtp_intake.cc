@@ -142,7 +142,6 @@ std::optional<uint64_t> SmtpIntake::hand_over(SmtpSession& session, const spool:
   handed_.push_back({.session = &session,
                      .sender = std::string(sender),
                      .message_id = std::string(message_id),
-                     .remote = {},
                      .bytes = bytes});
   CHECK(*ticket == settled_ + handed_.size());
   return ticket;

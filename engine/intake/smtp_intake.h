@@ -93,7 +93,7 @@ class SmtpIntake final : spool::MailWriter::Listener {
   /// A message that the writer has.
   struct Handed {
     SmtpSession* session = nullptr;
-    std::string sender, message_id, remote;
+    std::string sender, message_id;
     uint64_t bytes = 0;
   };
 
