@@ -12,6 +12,7 @@
 #include "engine/config_reference.h"
 #include "engine/config_section.h"
 #include "engine/config_value.h"
+#include "tests/unit/engine/intake/scratch_folder.h"
 
 namespace sluice::engine {
 namespace {
@@ -388,9 +389,10 @@ TEST(Config, a_value_that_would_fill_the_screen_is_cut_at_a_character) {
   EXPECT_THAT(texts[0], HasSubstr("aaö... is not")) << texts[0];
 }
 
-TEST(Config, a_file_that_cannot_be_read_is_a_mistake_of_its_field) {
-  const std::string path = testing::TempDir() + "sluice_config_test.toml";
-  std::ofstream(path) << "[admin]\ntoken_file = \"/nonexistent/token\"\n";
+using ConfigFile = intake::ScratchFolder;
+
+TEST_F(ConfigFile, that_names_one_that_cannot_be_read_is_told_by_its_field) {
+  const std::string path = write("sluice.toml", "[admin]\ntoken_file = \"/nonexistent/token\"\n");
   const auto config = Config::load(path);
   ASSERT_FALSE(config.has_value());
   EXPECT_EQ(
@@ -401,12 +403,10 @@ TEST(Config, a_file_that_cannot_be_read_is_a_mistake_of_its_field) {
   EXPECT_EQ(config.error()[0].field, "admin.token_file");
 }
 
-TEST(Config, each_mistake_of_a_users_file_is_one_of_the_listener) {
-  const std::string users = testing::TempDir() + "sluice_config_users";
-  std::ofstream(users) << "joe\n\nmax:secret\n";
+TEST_F(ConfigFile, tells_each_mistake_of_a_users_file_by_its_listener) {
+  const std::string users = write("users", "joe\n\nmax:secret\n");
   std::filesystem::permissions(users, std::filesystem::perms::owner_read);
-  const std::string path = testing::TempDir() + "sluice_config_test.toml";
-  std::ofstream(path) << "[[listen]]\nusers = \"" << users << "\"\n";
+  const std::string path = write("sluice.toml", "[[listen]]\nusers = \"" + users + "\"\n");
   const auto config = Config::load(path);
   ASSERT_FALSE(config.has_value());
   const std::string field = path + ":2: listen.users: ";
