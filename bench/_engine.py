@@ -75,14 +75,30 @@ class Engine:
         count, rest = 0, b""
         while not self.log.exists():
             time.sleep(0.001)
-        with open(self.log, "rb") as log:
-            while self.process.poll() is None:
-                octets = log.read(1 << 20)
-                if not octets:
-                    time.sleep(0.001)
-                    continue
+        log = open(self.log, "rb")
+        while self.process.poll() is None:
+            was_renamed = self.is_renamed(log)
+            octets = log.read(1 << 20)
+            if not octets and was_renamed:
+                log.close()
+                log = open(self.log, "rb")
+            elif not octets:
+                time.sleep(0.001)
+            else:
                 whole, _, rest = (rest + octets).rpartition(b"\n")
                 new = whole.count(sought)
                 if new:
                     count += new
                     yield count
+        log.close()
+
+    def is_renamed(self, log):
+        """The engine puts a log aside that has grown long."""
+        try:
+            return os.stat(self.log).st_ino != os.fstat(log.fileno()).st_ino
+        except FileNotFoundError:
+            return False  # between the rename and the new one
+
+    def remove_logs(self):
+        for log in self.log.parent.glob("*.jsonl"):
+            log.unlink()

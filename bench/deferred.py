@@ -27,6 +27,8 @@ def defer_all(engine, recipients, port):
         for count in engine.counted("deferred"):
             if count >= recipients:
                 break
+        if engine.process.poll() is not None:
+            sys.exit(f"the engine ended by itself: {engine.process.returncode}")
         return settled(engine)
 
 
@@ -47,7 +49,7 @@ def measure(recipients):
                         expire='{ normal = "60d" }')
         engine.hand_off(recipients, lines=1)
         _, resident, peak = defer_all(engine, recipients, port)
-        engine.log.unlink()  # some 400 octets a recipient
+        engine.remove_logs()  # some 400 octets a recipient
         with engine:
             cpu_s, resident_again, peak_again = settled(engine)
         first_s, peak_due = start_when_due(engine, port)

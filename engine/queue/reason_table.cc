@@ -28,7 +28,7 @@ size_t hash_of(const Setback& s) {
   return hash;
 }
 
-const std::string lost = "the answer is not kept: too many different ones wait";
+constexpr std::string_view lost = "the answer is not kept: too many different ones wait";
 
 }  // namespace
 
@@ -40,10 +40,10 @@ ReasonTable::Index ReasonTable::take(const SetbackPtr& why) {
                          .code = why->code,
                          .enhanced = why->enhanced,
                          .text = {},
-                         .reason = lost},
+                         .reason = std::string(lost)},
                         2 * whole_max);
   if (index == none)
-    index = find_or_add({.stage = why->stage, .text = {}, .reason = lost}, index_max);
+    index = find_or_add({.stage = why->stage, .text = {}, .reason = std::string(lost)}, index_max);
   CHECK(index != none);
   ++entries_[index].waiting;
   return index;
