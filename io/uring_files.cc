@@ -174,6 +174,7 @@ void UringProactor::post(Write& op) {
   const uint64_t offset = op.offset == Write::append_offset ? op.offset : op.offset + op.done;
   io_uring_prep_write(&sqe, op.file.descriptor, rest.data(),
                       static_cast<unsigned>(std::min(rest.size(), transfer_bytes_max)), offset);
+  if (op.is_durable) sqe.rw_flags = RWF_DSYNC;
   set_op(sqe, op);
 }
 

@@ -35,8 +35,8 @@ struct OpenSegment {
   std::unordered_set<uint64_t> campaigns;  // that acknowledged outcomes speak of, and that are live
 };
 
-/// A commit is one chain of operations: open (a new segment), allocate (now and then), write,
-/// datasync, sync_directory (a new segment). Each continues the chain in its completion.
+/// A commit is one chain of operations: open (a new segment), allocate (now and then), write
+/// (durable), sync_directory (a new segment). Each continues the chain in its completion.
 class SegmentJournal final : public Journal {
  public:
   SegmentJournal(io::EventLoop& loop, const std::string& spool, unsigned shard, uint64_t sequence,
@@ -66,7 +66,6 @@ class SegmentJournal final : public Journal {
   void allocated(io::Allocate&, const io::Completion& completion);
   void write();
   void written(io::Write&, const io::Completion& completion);
-  void synced(io::Datasync&, const io::Completion& completion);
   void directory_synced(io::SyncDirectory&, const io::Completion& completion);
   void committed();
   void failed(std::string_view what, int32_t result);
@@ -98,7 +97,6 @@ class SegmentJournal final : public Journal {
   io::Open open_;
   io::Allocate allocate_;
   io::Write write_;
-  io::Datasync datasync_;
   io::SyncDirectory sync_directory_;
   Reclaimer reclaimer_;
 };
@@ -117,7 +115,7 @@ SegmentJournal::SegmentJournal(io::EventLoop& loop, const std::string& spool, un
   open_.bind<&SegmentJournal::opened>(this);
   allocate_.bind<&SegmentJournal::allocated>(this);
   write_.bind<&SegmentJournal::written>(this);
-  datasync_.bind<&SegmentJournal::synced>(this);
+  write_.is_durable = true;
   sync_directory_.path = folder_;
   sync_directory_.bind<&SegmentJournal::directory_synced>(this);
 }
@@ -210,12 +208,6 @@ void SegmentJournal::write() {
 
 void SegmentJournal::written(io::Write&, const io::Completion& completion) {
   if (completion.result < 0) return failed("write the journal", completion.result);
-  datasync_.file = segment_->file;
-  proactor_.submit(datasync_);
-}
-
-void SegmentJournal::synced(io::Datasync&, const io::Completion& completion) {
-  if (completion.result < 0) return failed("sync the journal", completion.result);
   if (segment_->commits > 0) return committed();
   proactor_.submit(sync_directory_);
 }

@@ -18,8 +18,8 @@ constexpr io::Duration retry_interval = std::chrono::seconds(1);
 
 }  // namespace
 
-// A commit is one chain of operations: open (a new segment), allocate (now and then), write,
-// datasync, sync_directory (a new segment). Each continues the chain in its completion.
+// A commit is one chain of operations: open (a new segment), allocate (now and then), write
+// (durable), sync_directory (a new segment). Each continues the chain in its completion.
 
 MailWriter::MailWriter(io::EventLoop& loop, const std::string& spool, unsigned shard,
                        uint64_t sequence, Listener& listener)
@@ -36,7 +36,7 @@ MailWriter::MailWriter(io::EventLoop& loop, const std::string& spool, unsigned s
   open_.bind<&MailWriter::opened>(this);
   allocate_.bind<&MailWriter::allocated>(this);
   write_.bind<&MailWriter::written>(this);
-  datasync_.bind<&MailWriter::synced>(this);
+  write_.is_durable = true;
   sync_directory_.path = folder_;
   sync_directory_.bind<&MailWriter::directory_synced>(this);
 }
@@ -137,12 +137,6 @@ void MailWriter::write() {
 
 void MailWriter::written(io::Write&, const io::Completion& completion) {
   if (completion.result < 0) return failed("write mail", completion.result);
-  datasync_.file = write_.file;
-  proactor_.submit(datasync_);
-}
-
-void MailWriter::synced(io::Datasync&, const io::Completion& completion) {
-  if (completion.result < 0) return failed("sync mail", completion.result);
   if (segment_->end > 0) return committed();
   proactor_.submit(sync_directory_);
 }

@@ -99,7 +99,6 @@ class MailWriter {
   void allocated(io::Allocate&, const io::Completion& completion);
   void write();
   void written(io::Write&, const io::Completion& completion);
-  void synced(io::Datasync&, const io::Completion& completion);
   void directory_synced(io::SyncDirectory&, const io::Completion& completion);
   void committed();
   void failed(std::string_view what, int32_t result);
@@ -124,7 +123,6 @@ class MailWriter {
   io::Open open_;
   io::Allocate allocate_;
   io::Write write_;
-  io::Datasync datasync_;
   io::SyncDirectory sync_directory_;
   MailSealer sealer_;
 };

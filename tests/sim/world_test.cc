@@ -251,6 +251,22 @@ TEST(Disk, what_was_synced_survives_every_loss_of_power) {
   }
 }
 
+TEST(Disk, a_durable_write_survives_every_loss_of_power) {
+  for (uint64_t seed = 1; seed <= 60; ++seed) {
+    World world(seed);
+    world.disk().put_directory("/a");
+    SimulatedProactor& proactor = world.start().proactor();
+    io::Write op;
+    op.file = open(proactor, "/a/file");
+    ASSERT_EQ(sync_directory(proactor, "/a"), 0);
+    op.bytes = as_bytes("text");
+    op.is_durable = true;
+    ASSERT_EQ(io::run(proactor, op), 4);
+    world.lose_power();
+    EXPECT_EQ(read(world, "/a/file"), "text") << "seed " << seed;
+  }
+}
+
 TEST(Disk, a_sync_does_not_cover_what_was_written_after_it_was_submitted) {
   unsigned lost = 0;
   for (uint64_t seed = 1; seed <= 30; ++seed) {

@@ -27,6 +27,11 @@ bool changes_disk(OpKind kind) {
          kind != OpKind::list_directory && kind != OpKind::lock;
 }
 
+bool syncs_file(const io::Op& op) {
+  return op.kind == OpKind::datasync ||
+         (op.kind == OpKind::write && static_cast<const io::Write&>(op).is_durable);
+}
+
 int32_t socket_index(const io::Op& op) {
   switch (op.kind) {
     case OpKind::accept:       return static_cast<const io::Accept&>(op).listener.index;
@@ -60,7 +65,7 @@ void SimulatedProactor::submit(io::Op& op) {
   Random& random = world_.random();
   io::Duration takes = random.between(microseconds(1), microseconds(20));
   if (!is_network(op.kind) && !is_waiting(op.kind)) {
-    takes = random.between(microseconds(5), microseconds(op.kind == OpKind::datasync ? 4000 : 200));
+    takes = random.between(microseconds(5), microseconds(syncs_file(op) ? 4000 : 200));
     if (process_.is_ours() && random.chance(world_.faults.disk_slow))
       takes = random.between(io::Duration(0), world_.faults.disk_slow_max);
   }
@@ -111,10 +116,14 @@ int32_t SimulatedProactor::draw_fault(const io::Op& op, uint64_t mark) {
                             : random.chance(faults.write_no_space) ? -ENOSPC
                                                                    : 0;
       const auto& write = static_cast<const io::Write&>(op);
-      if (error != 0)
+      if (error != 0) {
         world_.disk().write(write.file.descriptor, write.offset,
                             write.bytes.first(random.below(write.bytes.size() + 1)));
-      return error;
+        return error;
+      }
+      if (!write.is_durable || !random.chance(faults.datasync_error)) return 0;
+      world_.disk().write(write.file.descriptor, write.offset, write.bytes);
+      return world_.disk().datasync_failing(write.file.descriptor, world_.disk().mark());
     }
     case OpKind::open:
     case OpKind::rename:
@@ -137,7 +146,10 @@ int32_t SimulatedProactor::do_file_operation(io::Op& op, uint64_t mark) {
     }
     case OpKind::write: {
       auto& write = static_cast<io::Write&>(op);
-      return disk.write(write.file.descriptor, write.offset, write.bytes);
+      const int32_t written = disk.write(write.file.descriptor, write.offset, write.bytes);
+      if (written < 0 || !write.is_durable) return written;
+      const int32_t synced = disk.datasync(write.file.descriptor, disk.mark());
+      return synced < 0 ? synced : written;
     }
     case OpKind::datasync:
       return disk.datasync(static_cast<io::Datasync&>(op).file.descriptor, mark);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cerrno>
 #include <deque>
 #include <functional>
 #include <map>
@@ -16,6 +17,8 @@ class FaultyProactor final : public io::Proactor {
 
   /// Asked for each operation: 0 lets it pass; else it is not done, and this is its result.
   std::function<int32_t(const io::Op&)> fault = [](const io::Op&) { return 0; };
+  /// Of durable writes: those that fail do so with -EIO, after the octets were written.
+  enum class Sync { done, skipped, fails } sync_of_writes = Sync::done;
   unsigned count(io::OpKind kind) const {
     const auto found = counts_.find(kind);
     return found == counts_.end() ? 0 : found->second;
@@ -24,7 +27,9 @@ class FaultyProactor final : public io::Proactor {
 
   void submit(io::Op& op) override {
     ++counts_[op.kind];
-    const int32_t result = fault(op);
+    int32_t result = fault(op);
+    if (result == 0 && op.kind == io::OpKind::write && sync_of_writes != Sync::done)
+      result = write_unsynced(static_cast<io::Write&>(op));
     if (result == 0) return real_.submit(op);
     op.in_flight = true;
     failed_.push_back({&op, result});
@@ -54,6 +59,17 @@ class FaultyProactor final : public io::Proactor {
   io::Duration skipped{};
 
  private:
+  /// -EIO, or 0 for one that is not durable.
+  int32_t write_unsynced(io::Write& write) {
+    if (!write.is_durable) return 0;
+    io::Write plain;
+    plain.file = write.file;
+    plain.offset = write.offset;
+    plain.bytes = write.bytes;
+    const int32_t result = io::run(real_, plain);
+    return sync_of_writes == Sync::fails ? -EIO : result;
+  }
+
   struct Failed {
     io::Op* op;
     int32_t result;

@@ -93,7 +93,7 @@ TEST_F(JournalTest, is_read_back_after_a_commit) {
   EXPECT_TRUE(recovered.campaigns.at(2).has_fate(9));
 }
 
-TEST_F(JournalTest, shares_one_write_and_one_fdatasync_among_all_that_was_appended) {
+TEST_F(JournalTest, shares_one_durable_write_among_all_that_was_appended) {
   auto j = journal();
   j->append(fate(1, 0));
   ASSERT_TRUE(commit(*j, 1));
@@ -101,7 +101,7 @@ TEST_F(JournalTest, shares_one_write_and_one_fdatasync_among_all_that_was_append
   for (uint32_t i = 1; i <= 1000; ++i) j->append(fate(i % 3, i));
   ASSERT_TRUE(commit(*j, 1001));
   EXPECT_EQ(proactor_->count(io::OpKind::write), 1u);
-  EXPECT_EQ(proactor_->count(io::OpKind::datasync), 1u);
+  EXPECT_EQ(proactor_->count(io::OpKind::datasync), 0u);
   EXPECT_EQ(proactor_->count(io::OpKind::sync_directory), 0u);
   EXPECT_EQ(proactor_->count(io::OpKind::open), 0u);
 }
@@ -195,6 +195,11 @@ TEST_P(JournalFaultTest, acknowledges_nothing_until_it_is_stored_anew) {
   proactor_->fault = [&, kind_ = kind, error_ = error](const io::Op& op) {
     return is_broken && op.kind == kind_ ? -error_ : 0;
   };
+  const auto set_broken = [&, kind_ = kind](bool to) {
+    is_broken = to;
+    if (kind_ == io::OpKind::datasync)  // of its writes
+      proactor_->sync_of_writes = to ? FaultyProactor::Sync::fails : FaultyProactor::Sync::done;
+  };
   {
     auto j = journal();
     if (kind != io::OpKind::open && kind != io::OpKind::sync_directory) {
@@ -202,7 +207,7 @@ TEST_P(JournalFaultTest, acknowledges_nothing_until_it_is_stored_anew) {
       ASSERT_TRUE(commit(*j, 1));
     }
     const uint64_t before = j->durable();
-    is_broken = true;
+    set_broken(true);
     j->append(fate(1, 1));
     j->commit();
     ASSERT_TRUE(turn_until([&] { return j->is_stalled(); }));
@@ -220,7 +225,7 @@ TEST_P(JournalFaultTest, acknowledges_nothing_until_it_is_stored_anew) {
     EXPECT_EQ(witness_.refusal.error, error);
     EXPECT_LE(names("journal").size(), 2u);
 
-    is_broken = false;
+    set_broken(false);
     ASSERT_TRUE(turn_until([&] {
       skip_a_second();
       return witness_.committed == before + 2;
@@ -245,20 +250,16 @@ INSTANTIATE_TEST_SUITE_P(Kinds, JournalFaultTest,
 
 // After a failed fdatasync the kernel may have dropped the pages: the segment is not written again.
 TEST_F(JournalTest, goes_to_a_new_segment_after_a_failed_sync) {
-  bool is_broken = false;
-  proactor_->fault = [&](const io::Op& op) {
-    return is_broken && op.kind == io::OpKind::datasync ? -EIO : 0;
-  };
   auto j = journal();
   j->append(fate(1, 0));
   ASSERT_TRUE(commit(*j, 1));
   const std::string first = names("journal")[0];
   const uint64_t acknowledged = j->bytes_on_disk();
-  is_broken = true;
+  proactor_->sync_of_writes = FaultyProactor::Sync::fails;
   j->append(fate(1, 1));
   j->commit();
   ASSERT_TRUE(turn_until([&] { return j->is_stalled(); }));
-  is_broken = false;
+  proactor_->sync_of_writes = FaultyProactor::Sync::done;
   skip_a_second();
   ASSERT_TRUE(turn_until([&] { return witness_.committed == 2; }));
   EXPECT_EQ(names("journal").size(), 2u);
@@ -267,7 +268,7 @@ TEST_F(JournalTest, goes_to_a_new_segment_after_a_failed_sync) {
 
 TEST_F(JournalTest, begins_a_new_segment_before_one_grows_too_large) {
   // It is about sizes: a slow disk need not sync 70 MB for it.
-  proactor_->fault = [](const io::Op& op) { return op.kind == io::OpKind::datasync ? 1 : 0; };
+  proactor_->sync_of_writes = FaultyProactor::Sync::skipped;
   auto j = journal();
   uint64_t position = 0;
   for (uint64_t round = 0; round < 50; ++round) {
