@@ -211,6 +211,14 @@ std::vector<Coordinator::Span> Coordinator::spans(const Mailing& mailing) {
   return spans;
 }
 
+bool Coordinator::is_retried(const spool::Campaign& campaign, const std::vector<Range>& ranges,
+                             io::WallTime since) const {
+  return std::ranges::any_of(rules_, [&](const queue::Rule& rule) {
+    return rule.action == queue::Rule::Action::retry && rule.at >= since &&
+           !queue::common(queue::ranges_of(rule, campaign), ranges).empty();
+  });
+}
+
 void Coordinator::spread(const MailingPtr& mailing, spool::Progress&& recovered) {
   const std::vector<Span> spans = this->spans(*mailing);
   std::map<uint32_t, AddSource> sources;  // by the route's number
@@ -233,6 +241,8 @@ void Coordinator::spread(const MailingPtr& mailing, spool::Progress&& recovered)
         queue::EarlierRun{std::move(recovered.deferred), standing});
   for (auto& [number, source] : sources) {
     source.earlier = earlier;
+    source.is_retried = !source.waits.is_empty() &&
+                        is_retried(*mailing->campaign, source.ranges, source.waits.at());
     source.orders = {queue::common(standing.held, source.ranges),
                      queue::common(standing.cancelled, source.ranges)};
     const unsigned home = source.route->home;

@@ -108,6 +108,8 @@ class Coordinator final : spool::Spool::Listener, queue::RuleWatch::Listener {
   void take_up(const MailingPtr& mailing, spool::Progress&& recovered);
   void spread(const MailingPtr& mailing, spool::Progress&& recovered);
   void spread_letters(Live& live);
+  bool is_retried(const spool::Campaign& campaign, const std::vector<Range>& ranges,
+                  io::WallTime since) const;
   bool is_growing(const Live& live) const;
   struct Span {
     Range range;

@@ -70,6 +70,7 @@ struct AddSource {
   std::vector<Range> ranges;                         // ascending
   std::shared_ptr<const queue::EarlierRun> earlier;  // of the whole campaign; null: all are new
   spool::Waits waits;                                // of those who go by this route
+  bool is_retried = false;                           // an operator said so since the latest of them
   Orders orders;
 };
 

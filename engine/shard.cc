@@ -170,8 +170,10 @@ void Shard::handle(Message&& message) {
     void operator()(AddSource& m) {
       queue::HomeQueue& queue = shard.home(*m.route).queue;
       const queue::HomeQueue::Now now = shard.queue_now();
-      for (Part& part : parted(m))
+      for (Part& part : parted(m)) {
+        if (m.is_retried) part.waited.until = {};
         queue.add(m.mailing, std::move(part.ranges), part.waited, Orders(m.orders), now);
+      }
       if (m.earlier) queue.restore(m.mailing, m.ranges, *m.earlier, m.waits, now);
     }
     void operator()(Steer& m) {

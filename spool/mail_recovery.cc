@@ -63,6 +63,8 @@ class MailRecovery {
     recovered_.damages.push_back({found.path, offset, bytes, reason});
   }
   void close_all();
+  /// An engine unlinks what is done, while others look.
+  bool has_gone(const Error& error) const { return read_only_ && error.code == ErrorCode::missing; }
 
   io::Proactor& proactor_;
   const std::string folder_;
@@ -74,15 +76,18 @@ class MailRecovery {
 
 std::expected<void, Error> MailRecovery::look() {
   if (auto found = find(); !found) return found;
-  for (Found& found : found_)
-    if (auto looked = look_at_header(found); !looked) return looked;
+  for (auto found = found_.begin(); found != found_.end();) {
+    auto looked = look_at_header(*found);
+    if (!looked && !has_gone(looked.error())) return looked;
+    found = looked ? std::next(found) : found_.erase(found);
+  }
   return {};
 }
 
 std::expected<RecoveredMail, Error> MailRecovery::run() {
   if (auto looked = look(); !looked) return std::unexpected(looked.error());
   for (Found& found : found_)
-    if (auto opened = open(found); !opened) {
+    if (auto opened = open(found); !opened && !has_gone(opened.error())) {
       close_all();
       return std::unexpected(opened.error());
     }

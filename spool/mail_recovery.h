@@ -24,7 +24,8 @@ struct RecoveredMail {
 /// Opens every segment of `mail/`: reads the index of each that has one, the messages of the others
 /// (FORMAT.md section 7.3), cuts torn tails, passes over damage and reports it; segments without a
 /// message are unlinked. On return what it found is durable. Running it again finds the same.
-/// `read_only` neither cuts nor writes. Blocking. Time: that of reading the indexes (24 octets a
+/// `read_only` neither cuts nor writes, and passes over files that go meanwhile: a look beside an
+/// engine. Blocking. Time: that of reading the indexes (24 octets a
 /// message), and whole each segment that a kill left open (one a shard, of at most 64 MiB).
 std::expected<RecoveredMail, Error> recover_mail(io::Proactor& proactor, const std::string& spool,
                                                  bool read_only = false);

@@ -7,7 +7,7 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
-#include "engine/recipient.h"
+#include "engine/report/entry_reader.h"
 #include "engine/report/log_files.h"
 #include "engine/report/log_record.h"
 #include "engine/report/spool_view.h"
@@ -100,16 +100,12 @@ std::expected<std::optional<std::string>, std::string> FateFinder::of_recipient(
     if (!waiting) continue;
     waits = true;
     out["campaign"] = mail.campaign().info().id;
-    Recipient recipient;
-    visit_entries(proactor_, mail.campaign(), {waiting->number, 1},
-                  [&](uint32_t, spool::Bytes entry) {
-                    if (recipient.decode(entry, mail.content().columns()))
-                      out["recipient"] = recipient.address;
-                  });
+    visit_entries(proactor_, mail, {waiting->number, 1},
+                  [&](const Held& held) { out["recipient"] = held.recipient.address; });
     out["state"] = state_text(waiting->state);
     out["attempts"] = waiting->attempts;
     if (waiting->next_attempt) out["next_attempt"] = time_text(*waiting->next_attempt);
-    out["expires"] = time_text(mail.expires(mail.group_of(waiting->number)));
+    out["expires"] = time_text(mail.expires(waiting->number, mail.group_of(waiting->number)));
   }
   Seen seen;
   if (auto read = read_log(id, false, seen); !read && !waits) return std::unexpected(read.error());

@@ -67,8 +67,9 @@ QueueSummary QueueSummary::of(const SpoolView& view, By by, const Choice& choice
           row = it->second;
         }
         if (group != known) {
-          rows[row].oldest = std::min(rows[row].oldest, mail.campaign().info().accepted_at);
-          rows[row].expires = std::min(rows[row].expires, mail.expires(group));
+          rows[row].oldest =
+              std::min(rows[row].oldest, mail.mailing().accepted_at(recipient.number));
+          rows[row].expires = std::min(rows[row].expires, mail.expires(recipient.number, group));
         }
         known = group;
         rows[row].take(recipient, view.now());

@@ -5,13 +5,13 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <fstream>
 #include <sstream>
+#include <unordered_map>
 
-#include "engine/mailing.h"
 #include "spool/disk_error.h"
+#include "spool/mail_recovery.h"
 #include "spool/rule_files.h"
 
 namespace sluice::engine::report {
@@ -46,44 +46,56 @@ std::string_view name(WaitState state) {
   return "";
 }
 
-WaitingMail::WaitingMail(std::shared_ptr<const spool::Campaign> campaign, CampaignMessage message,
-                         mail::Template content, spool::Progress progress,
-                         const std::vector<Rule>& rules, const Config& config, Routes& routes)
-    : campaign_(std::move(campaign)),
-      message_(std::move(message)),
-      content_(std::move(content)),
-      progress_(std::move(progress)),
-      standing_(queue::standing(rules, *campaign_, config)) {
-  for (const spool::Wait& wait : progress_.waits) {
-    if (wait.recipient >= campaign_->recipients()) continue;
-    const auto& group = campaign_->groups()[group_of(wait.recipient)];
-    waits_[routes.key(group.name, message_.next_hop)].add(wait);
+namespace {
+
+/// What the journal says of connections, for mail of this campaign, by destination.
+void add_waits(const Mailing& mailing, const spool::Progress& progress, Routes& routes,
+               WaitingMail::RouteWaits& out) {
+  const auto groups = mailing.campaign->groups();
+  for (const spool::Wait& wait : progress.waits) {
+    if (wait.recipient >= mailing.campaign->recipients()) continue;
+    const auto after = std::ranges::upper_bound(groups, wait.recipient, {}, &spool::Group::first);
+    out[routes.key((*std::ranges::prev(after)).name, mailing.message.next_hop)].add(wait);
   }
-  groups_.reserve(campaign_->groups().size());
-  for (const spool::Group& group : campaign_->groups()) {
-    Group& known = groups_.emplace_back();
-    known.policy = &routes.policy(group.name, message_.next_hop);
-    if (waits_.empty()) continue;
-    const auto found = waits_.find(routes.key(group.name, message_.next_hop));
-    if (found != waits_.end()) known.waits = &found->second;
+}
+
+const spool::Waits* waits_of(const WaitingMail::RouteWaits& waits, const Routes::Key& key) {
+  const auto found = waits.find(key);
+  return found == waits.end() ? nullptr : &found->second;
+}
+
+}  // namespace
+
+WaitingMail::WaitingMail(MailingPtr mailing, spool::Progress progress,
+                         const std::vector<Rule>& rules, const Config& config, Routes& routes,
+                         const RouteWaits& route_waits)
+    : mailing_(std::move(mailing)),
+      progress_(std::move(progress)),
+      standing_(queue::standing(rules, campaign(), config)) {
+  const std::string_view next_hop = message().next_hop;
+  add_waits(*mailing_, progress_, routes, waits_);
+  std::unordered_map<std::string_view, Group> known;  // a name may come again
+  groups_.reserve(campaign().group_count());
+  for (const spool::Group& group : campaign().groups()) {
+    const auto [it, is_new] = known.try_emplace(group.name);
+    if (is_new) {
+      it->second.policy = &routes.policy(group.name, next_hop);
+      const Routes::Key key = routes.key(group.name, next_hop);
+      it->second.waits = waits_of(waits_, key);
+      it->second.route_waits = waits_of(route_waits, key);
+    }
+    groups_.push_back(it->second);
   }
 }
 
 size_t WaitingMail::group_of(uint32_t number) const {
-  const auto groups = campaign_->groups();
+  const auto groups = campaign().groups();
   const auto after = std::ranges::upper_bound(groups, number, {}, &spool::Group::first);
   return static_cast<size_t>(after - groups.begin()) - 1;
 }
 
-io::WallTime WaitingMail::expires(size_t group) const {
-  const DestinationPolicy::Expire& expire = groups_[group].policy->expire;
-  const io::WallTime accepted = campaign_->info().accepted_at;
-  switch (message_.priority) {
-    case Priority::urgent:     return accepted + expire.urgent;
-    case Priority::normal:     return accepted + expire.normal;
-    case Priority::non_urgent: return accepted + expire.non_urgent;
-  }
-  return accepted + expire.normal;
+io::WallTime WaitingMail::expires(uint32_t number, size_t group) const {
+  return mailing_->accepted_at(number) + mailing_->lifetime(*groups_[group].policy);
 }
 
 /// `at` goes on with `number`, which ascends from call to call.
@@ -104,11 +116,18 @@ Waiting WaitingMail::describe(uint32_t number, size_t group, bool is_held,
     out.attempts = past.attempt;
     out.next_attempt = past.next_attempt;
     is_intent = past.is_intent && !standing_.is_released(number, past.next_attempt);
-  } else if (waits && waits->attempts() > 0) {
-    out.state = WaitState::deferred;
-    out.is_shared = true;
-    out.attempts = waits->attempts();
-    out.next_attempt = waits->next_attempt();
+  } else {
+    const uint16_t attempts = waits == nullptr  ? uint16_t{0}
+                              : is_of_letters() ? waits->attempts_of(number)
+                                                : waits->attempts();
+    const spool::Waits* const others = groups_[group].route_waits;
+    // What came while its destination was not tried has made no attempt, and waits with the others.
+    out.is_shared = attempts > 0 || (others && others->refusals() > 0);
+    if (out.is_shared) {
+      out.state = WaitState::deferred;
+      out.attempts = attempts;
+      out.next_attempt = attempts > 0 ? waits->next_attempt() : others->next_attempt();
+    }
   }
   if (is_intent) out.state = WaitState::in_doubt;
   if (is_held) out.state = WaitState::held;
@@ -135,20 +154,38 @@ SpoolView::~SpoolView() {
 }
 
 /// The journal first: what is unfinished when the campaigns are opened after it was so, with all
-/// its segments, before.
+/// its segments, before. But mail before it, or what came and went meanwhile would seem to wait.
 std::expected<std::unique_ptr<SpoolView>, spool::Error> SpoolView::open(io::Proactor& proactor,
                                                                         const Config& config) {
   std::unique_ptr<SpoolView> view(new SpoolView(proactor, config));
   if (auto rules = view->read_rules(); !rules) return std::unexpected(rules.error());
+  if (auto opened = view->open_segments(); !opened) return std::unexpected(opened.error());
   auto recovered = view->read_journal();
   if (!recovered) return std::unexpected(recovered.error());
   if (auto opened = view->open_campaigns(*recovered); !opened)
     return std::unexpected(opened.error());
+  view->add_segments(*recovered);
+  view->describe();
   std::ranges::sort(view->mails_, {}, [](const WaitingMail& mail) {
     return std::pair(mail.campaign().info().accepted_at, mail.campaign().info().uid);
   });
   view->look_for_engine();
   return view;
+}
+
+std::expected<void, spool::Error> SpoolView::open_segments() {
+  auto mail = spool::recover_mail(proactor_, config_.spool, true);
+  if (!mail) return std::unexpected(mail.error());
+  note(mail->damages);
+  segments_ = std::move(mail->segments);
+  for (const auto& segment : segments_) files_.push_back(segment->file());
+  return {};
+}
+
+void SpoolView::note(const std::vector<spool::Damage>& damages) {
+  for (const spool::Damage& damage : damages)
+    problems_.push_back(fmt::format("{}: {} octets at {} passed over: {}", damage.path,
+                                    damage.bytes, damage.offset, damage.reason));
 }
 
 std::expected<spool::Recovered, spool::Error> SpoolView::read_journal() {
@@ -157,10 +194,7 @@ std::expected<spool::Recovered, spool::Error> SpoolView::read_journal() {
     if (!recovered && recovered.error().code == spool::ErrorCode::missing &&
         tried < journal_tries_max)
       continue;
-    if (recovered)
-      for (const spool::Damage& damage : recovered->damages)
-        problems_.push_back(fmt::format("{}: {} octets at {} passed over: {}", damage.path,
-                                        damage.bytes, damage.offset, damage.reason));
+    if (recovered) note(recovered->damages);
     return recovered;
   }
 }
@@ -215,12 +249,33 @@ void SpoolView::add(std::shared_ptr<const spool::Campaign> campaign, spool::Reco
   if (!content)
     return problems_.push_back(fmt::format(
         "{}: its message cannot be read; was it written by a newer release?", campaign->path()));
-  spool::Progress progress;
-  if (const auto known = recovered.campaigns.find(campaign->info().uid);
-      known != recovered.campaigns.end())
-    progress = std::move(known->second);
-  mails_.emplace_back(std::move(campaign), std::move(*message), std::move(*content),
-                      std::move(progress), rules_, config_, routes_);
+  add(std::make_shared<Mailing>(std::move(campaign), std::move(*message), std::move(*content),
+                                spool::Progress{}),
+      recovered);
+}
+
+/// One whose file has gone was finished, and the journal may have dropped what it knew of it; of
+/// one that is there the journal, which was read later, knows all that became of it until then.
+void SpoolView::add_segments(spool::Recovered& recovered) {
+  for (auto& segment : std::exchange(segments_, {})) {
+    io::Stat stat;
+    stat.path = segment->path();
+    if (io::run(proactor_, stat) == -ENOENT) continue;
+    add(std::make_shared<Mailing>(std::move(segment), spool::Progress{}), recovered);
+  }
+}
+
+void SpoolView::add(MailingPtr mailing, spool::Recovered& recovered) {
+  auto known = recovered.campaigns.extract(mailing->campaign->info().uid);
+  found_.emplace_back(std::move(mailing), known ? std::move(known.mapped()) : spool::Progress{});
+}
+
+void SpoolView::describe() {
+  for (const auto& [mailing, progress] : found_)
+    add_waits(*mailing, progress, routes_, route_waits_);
+  for (auto& [mailing, progress] : std::exchange(found_, {}))
+    mails_.emplace_back(std::move(mailing), std::move(progress), rules_, config_, routes_,
+                        route_waits_);
 }
 
 /// An engine holds a lock on `owner`. Asking for it would be in its way: the kernel's list of locks
@@ -242,31 +297,6 @@ void SpoolView::look_for_engine() {
     engine_pid_ = owner_pid;
     return;
   }
-}
-
-uint64_t visit_entries(io::Proactor& proactor, const spool::Campaign& campaign, Range range,
-                       const std::function<void(uint32_t number, spool::Bytes entry)>& visit) {
-  const uint64_t end =
-      std::min<uint64_t>(uint64_t{range.first} + range.count, campaign.recipients());
-  std::vector<std::byte> octets;
-  uint64_t lost = 0;
-  for (uint64_t at = range.first; at < end;) {
-    const spool::BlockRef ref = campaign.block(campaign.block_of(static_cast<uint32_t>(at)));
-    const uint64_t block_end = uint64_t{ref.first} + ref.count;
-    octets.resize(ref.bytes);
-    io::Read read;
-    read.file = campaign.file();
-    read.offset = ref.offset;
-    read.bytes = octets;
-    const int32_t result = io::run(proactor, read);
-    const bool is_sound = result == static_cast<int32_t>(octets.size()) &&
-                          spool::visit_block(ref, octets, [&](uint32_t number, spool::Bytes entry) {
-                            if (number >= range.first && number < end) visit(number, entry);
-                          });
-    if (!is_sound) lost += std::min(block_end, end) - at;
-    at = block_end;
-  }
-  return lost;
 }
 
 }  // namespace sluice::engine::report

@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <expected>
-#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -12,7 +11,7 @@
 
 #include "engine/campaign_message.h"
 #include "engine/config.h"
-#include "engine/mail/template.h"
+#include "engine/mailing.h"
 #include "engine/queue/rule.h"
 #include "engine/report/routes.h"
 #include "io/proactor.h"
@@ -36,21 +35,28 @@ struct Waiting {
   std::optional<io::WallTime> next_attempt;  // not in the past while an engine runs; none: held
 };
 
-/// One campaign that is not finished.
+/// One campaign that is not finished, or one segment of relayed mail, whose messages (letters) have
+/// each their own sender and time of acceptance.
 class WaitingMail {
  public:
-  WaitingMail(std::shared_ptr<const spool::Campaign> campaign, CampaignMessage message,
-              mail::Template content, spool::Progress progress,
-              const std::vector<queue::Rule>& rules, const Config& config, Routes& routes);
+  /// What connections to each destination came to, for whatever mail.
+  using RouteWaits = std::map<Routes::Key, spool::Waits>;
 
-  const spool::Campaign& campaign() const { return *campaign_; }
-  const CampaignMessage& message() const { return message_; }
-  const mail::Template& content() const { return content_; }
+  /// `route_waits` is borrowed.
+  WaitingMail(MailingPtr mailing, spool::Progress progress, const std::vector<queue::Rule>& rules,
+              const Config& config, Routes& routes, const RouteWaits& route_waits);
+
+  const Mailing& mailing() const { return *mailing_; }
+  const MailingPtr& shared_mailing() const { return mailing_; }
+  const spool::Campaign& campaign() const { return *mailing_->campaign; }
+  bool is_of_letters() const { return mailing_->letters != nullptr; }
+  const CampaignMessage& message() const { return mailing_->message; }
   const spool::Progress& progress() const { return progress_; }
   const DestinationPolicy& policy(size_t group) const { return *groups_[group].policy; }
   /// The group that holds `number`.
   size_t group_of(uint32_t number) const;
-  io::WallTime expires(size_t group) const;
+  /// Of a recipient of `group`. O(log messages) for letters.
+  io::WallTime expires(uint32_t number, size_t group) const;
 
   /// Visits recipients of `range` that have no fate, ascending.
   template <class Visit>
@@ -61,24 +67,26 @@ class WaitingMail {
  private:
   struct Group {
     const DestinationPolicy* policy = nullptr;
-    const spool::Waits* waits = nullptr;  // of its route, which refused connections
+    const spool::Waits* waits = nullptr;  // of its route, which refused connections to this mail
+    const spool::Waits* route_waits = nullptr;  // and to any
   };
   static bool contains(const std::vector<Range>& ranges, size_t& at, uint32_t number);
   Waiting describe(uint32_t number, size_t group, bool is_held, bool is_cancelled) const;
 
-  std::shared_ptr<const spool::Campaign> campaign_;
-  CampaignMessage message_;
-  mail::Template content_;
+  MailingPtr mailing_;
   spool::Progress progress_;
   queue::Standing standing_;
-  std::map<Routes::Key, spool::Waits> waits_;
-  std::vector<Group> groups_;
+  RouteWaits waits_;
+  std::vector<Group> groups_;  // of letters: runs of recipients, as those of the segment
 };
 
-/// What waits in a spool, read as it lies on disk, beside an engine that may run; nothing is
-/// written. Memory: that of the journal (a bit a recipient, and what the recipients came to that
-/// were tried and wait), of the campaigns' messages and groups; none for recipients that wait for
-/// their first attempt or with others of their destination.
+/// What waits in a spool, campaigns and relayed mail, read as it lies on disk, beside an engine
+/// that may run; nothing is written. Memory: that of the journal (a bit a recipient, and what the
+/// recipients came to that were tried and wait), of the campaigns' messages and groups, and of the
+/// indexes of mail segments of which something waits (about 50 octets a message); none for
+/// recipients that wait for their first attempt or with others of their destination, and none for
+/// what messages contain. Time: beside that, a segment that is still written has no index and is
+/// read whole, 64 MiB a shard at most.
 class SpoolView {
  public:
   /// Blocking. `missing` when there is no spool.
@@ -99,10 +107,15 @@ class SpoolView {
 
  private:
   SpoolView(io::Proactor& proactor, const Config& config);
+  std::expected<void, spool::Error> open_segments();
+  void note(const std::vector<spool::Damage>& damages);
   std::expected<spool::Recovered, spool::Error> read_journal();
   std::expected<void, spool::Error> read_rules();
   std::expected<void, spool::Error> open_campaigns(spool::Recovered& recovered);
   void add(std::shared_ptr<const spool::Campaign> campaign, spool::Recovered& recovered);
+  void add_segments(spool::Recovered& recovered);
+  void add(MailingPtr mailing, spool::Recovered& recovered);
+  void describe();
   void look_for_engine();
 
   io::Proactor& proactor_;
@@ -110,24 +123,22 @@ class SpoolView {
   const io::WallTime now_;
   Routes routes_;
   std::vector<queue::Rule> rules_;
+  std::vector<std::pair<MailingPtr, spool::Progress>> found_;  // until it is described
+  WaitingMail::RouteWaits route_waits_;
   std::vector<WaitingMail> mails_;
+  std::vector<std::shared_ptr<const spool::MailSegment>> segments_;  // until they are added
   std::vector<io::File> files_;
   std::vector<std::string> problems_;
   std::optional<int> engine_pid_;
 };
 
-/// Reads recipients of `range`, block by block; `visit(number, entry)`. Octets that cannot be read
-/// or are damaged are passed over; the result is the number of recipients in them.
-uint64_t visit_entries(io::Proactor& proactor, const spool::Campaign& campaign, Range range,
-                       const std::function<void(uint32_t number, spool::Bytes entry)>& visit);
-
 template <class Visit>
 void WaitingMail::visit(Range range, Visit&& visit) const {
   const uint64_t end =
-      std::min<uint64_t>(uint64_t{range.first} + range.count, campaign_->recipients());
+      std::min<uint64_t>(uint64_t{range.first} + range.count, campaign().recipients());
   if (range.first >= end) return;
   size_t group = group_of(range.first), held = 0, cancelled = 0;
-  const auto groups = campaign_->groups();
+  const auto groups = campaign().groups();
   for (uint64_t at = range.first; at < end; ++at) {
     const auto number = static_cast<uint32_t>(at);
     const size_t word = number / 64;

@@ -80,7 +80,7 @@ WaitingThere waiting_there(SpoolView& view, const std::string& address, const st
              .reason = wait_reason(view, mail, waiting),
              .attempts = waiting.attempts,
              .next_attempt = waiting.next_attempt,
-             .expires = mail.expires(group)});
+             .expires = mail.expires(waiting.number, group)});
       });
   return out;
 }

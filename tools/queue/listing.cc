@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "engine/recipient.h"
+#include "engine/report/entry_reader.h"
 #include "engine/report/time_text.h"
 #include "tools/clock_text.h"
 #include "tools/progress.h"
@@ -35,20 +35,18 @@ std::string id_of(const WaitingMail& mail, uint32_t number) {
 
 /// Reads the addresses of rows, which ascend.
 void read_addresses(io::Proactor& proactor, const WaitingMail& mail, std::vector<Row>& rows) {
-  engine::Recipient recipient;
   for (size_t at = 0; at < rows.size();) {
     const uint32_t first = rows[at].waiting.number;
     const spool::BlockRef block = mail.campaign().block(mail.campaign().block_of(first));
     const uint32_t end = block.first + block.count;
     size_t row = at;
-    visit_entries(proactor, mail.campaign(), {first, end - first},
-                  [&](uint32_t number, spool::Bytes entry) {
-                    if (row == rows.size() || rows[row].waiting.number != number) return;
-                    if (recipient.decode(entry, mail.content().columns()))
-                      rows[row].address = recipient.address;
-                    ++row;
-                  });
     while (at < rows.size() && rows[at].waiting.number < end) ++at;
+    const uint32_t last = rows[at - 1].waiting.number;
+    visit_entries(proactor, mail, {first, last - first + 1}, [&](const engine::Held& held) {
+      while (row < at && rows[row].waiting.number < held.item.number) ++row;
+      if (row < at && rows[row].waiting.number == held.item.number)
+        rows[row].address = held.recipient.address;
+    });
   }
 }
 
@@ -64,7 +62,7 @@ std::string text_of(const WaitingMail& mail, const Row& row, io::WallTime now) {
   return fmt::format("{} {} {:>3} {} {} {}\n", fitted(id_of(mail, waiting.number), 25),
                      fitted(terminal_text(who), 26), waiting.attempts,
                      fitted(name(waiting.state), 9), fitted(next, 16),
-                     minute_text(mail.expires(row.group)));
+                     minute_text(mail.expires(waiting.number, row.group)));
 }
 
 Json json_of(const WaitingMail& mail, const Row& row) {
@@ -76,7 +74,7 @@ Json json_of(const WaitingMail& mail, const Row& row) {
               {"attempts", waiting.attempts}};
   out["next_attempt"] =
       waiting.next_attempt ? Json(engine::report::time_text(*waiting.next_attempt)) : Json();
-  out["expires"] = engine::report::time_text(mail.expires(row.group));
+  out["expires"] = engine::report::time_text(mail.expires(waiting.number, row.group));
   return out;
 }
 

@@ -6,7 +6,7 @@
 
 #include "engine/intake/address.h"
 #include "engine/queue/range_set.h"
-#include "engine/recipient.h"
+#include "engine/report/entry_reader.h"
 #include "spool/campaign_name.h"
 
 namespace sluice::tools {
@@ -80,40 +80,33 @@ std::vector<Range> Selection::ranges(io::Proactor& proactor, const WaitingMail& 
 
 std::vector<Range> Selection::by_address(io::Proactor& proactor, const WaitingMail& mail) const {
   std::vector<Range> out;
-  engine::Recipient recipient;
   for (const spool::Group& group : mail.campaign().groups()) {
     if (group.name != recipient_domain_) continue;
-    visit_entries(
-        proactor, mail.campaign(), {group.first, group.count},
-        [&](uint32_t number, spool::Bytes entry) {
-          if (recipient.decode(entry, mail.content().columns()) && recipient.address == recipient_)
-            push(out, number);
-        });
+    visit_entries(proactor, mail, {group.first, group.count}, [&](const engine::Held& held) {
+      if (held.recipient.address == recipient_) push(out, held.item.number);
+    });
   }
   return out;
 }
 
 std::vector<Range> Selection::by_sender(io::Proactor& proactor, const WaitingMail& mail,
                                         const std::vector<Range>& among) const {
+  const std::string_view wanted = sender_ == "<>" ? std::string_view() : sender_;  // notices
   const std::string_view written = mail.message().sender;
-  const bool is_null = sender_ == "<>" && written.empty();  // notices
-  if (written == sender_ || is_null) return among;
-  const size_t tag = written.find("{{");
-  // What stands before the first tag and behind the last one is the same for everybody.
-  if (tag == written.npos || !sender_.starts_with(written.substr(0, tag))) return {};
-  if (const size_t end = written.rfind("}}");
-      end != written.npos && !sender_.ends_with(written.substr(end + 2)))
-    return {};
+  if (!mail.is_of_letters()) {
+    if (written == wanted) return among;
+    const size_t tag = written.find("{{");
+    // What stands before the first tag and behind the last one is the same for everybody.
+    if (tag == written.npos || !wanted.starts_with(written.substr(0, tag))) return {};
+    if (const size_t end = written.rfind("}}");
+        end != written.npos && !wanted.ends_with(written.substr(end + 2)))
+      return {};
+  }
   std::vector<Range> out;
-  engine::Recipient recipient;
-  engine::mail::Merge merge;
-  std::string merged;
   for (const Range range : among)
-    visit_entries(proactor, mail.campaign(), range, [&](uint32_t number, spool::Bytes entry) {
-      if (!recipient.decode(entry, mail.content().columns())) return;
-      merge.begin(mail.content(), recipient, number);
-      merge.sender(merged);
-      if (merged == sender_) push(out, number);
+    visit_entries(proactor, mail, range, [&](engine::Held& held) {
+      held.begin_merge();
+      if (held.sender == wanted) push(out, held.item.number);
     });
   return out;
 }

@@ -28,9 +28,9 @@ class Selection {
   /// The error is one line for the operator.
   static std::expected<Selection, std::string> make(const QueueQuestion& question);
 
-  /// The recipients of `mail` that fit, ascending. Reads the blocks of one destination for a
-  /// recipient's address, and of all that fit otherwise for a sender that differs from one
-  /// recipient to the next; nothing else.
+  /// The recipients of `mail` that fit, ascending. Reads the blocks of those who wait at one
+  /// destination for a recipient's address, and of all who wait and fit otherwise for a sender that
+  /// differs from one recipient to the next; nothing else.
   std::vector<engine::Range> ranges(io::Proactor& proactor,
                                     const engine::report::WaitingMail& mail) const;
 

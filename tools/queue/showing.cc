@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/queue/range_set.h"
-#include "engine/recipient.h"
+#include "engine/report/entry_reader.h"
 #include "engine/report/time_text.h"
 #include "tools/clock_text.h"
 #include "tools/explain/policy_table.h"
@@ -82,7 +82,7 @@ void describe(Sheet& sheet, SpoolView& view, const WaitingMail& mail, const Wait
   std::string route = "MX";
   for (const std::string& hop : policy.next_hops) route = (route == "MX" ? "" : route + ", ") + hop;
   sheet.add("route", route);
-  sheet.add("accepted", mail.campaign().info().accepted_at, view.now());
+  sheet.add("accepted", mail.mailing().accepted_at(waiting.number), view.now());
   sheet.add("state", std::string(name(waiting.state)));
   sheet.add("why", wait_reason(view, mail, waiting));
   sheet.add("attempts", waiting.attempts);
@@ -91,7 +91,7 @@ void describe(Sheet& sheet, SpoolView& view, const WaitingMail& mail, const Wait
     sheet.add("next_attempt", engine::report::time_text(view.now()), "now");
   else if (waiting.next_attempt)
     sheet.add("next_attempt", *waiting.next_attempt, view.now());
-  sheet.add("expires", mail.expires(group), view.now());
+  sheet.add("expires", mail.expires(waiting.number, group), view.now());
   const std::string_view key = expiry_key(mail.message().priority);
   sheet.add("expires_by",
             fmt::format("{} ({})", key, place_text(view.config().place(domain, key))));
@@ -102,20 +102,15 @@ std::string show_recipient(SpoolView& view, const WaitingMail& mail, const Waiti
   const std::string id = fmt::format("{:016x}.{}", mail.campaign().info().uid, waiting.number);
   Sheet sheet;
   std::string address = "(its block is damaged: address and fields are lost)";
-  engine::Recipient recipient;
-  visit_entries(view.proactor(), mail.campaign(), {waiting.number, 1},
-                [&](uint32_t number, spool::Bytes entry) {
-                  if (!recipient.decode(entry, mail.content().columns())) return;
-                  engine::mail::Merge merge;
-                  merge.begin(mail.content(), recipient, number);
-                  std::string sender, message_id;
-                  merge.sender(sender);
-                  merge.message_id(message_id);
-                  address = recipient.address;
-                  sheet.add("recipient", address);
-                  sheet.add("sender", sender.empty() ? "<>" : sender);
-                  if (!message_id.empty()) sheet.add("message_id", message_id);
-                });
+  visit_entries(view.proactor(), mail, {waiting.number, 1}, [&](engine::Held& held) {
+    engine::report::LogEntry entry;
+    std::string message_id;
+    held.describe(entry, message_id);
+    address = held.recipient.address;
+    sheet.add("recipient", address);
+    sheet.add("sender", held.sender.empty() ? "<>" : held.sender);
+    if (!message_id.empty()) sheet.add("message_id", message_id);
+  });
   sheet.add("id", id);
   sheet.add("campaign", mail.campaign().info().id);
   describe(sheet, view, mail, waiting, mail.group_of(waiting.number));
@@ -132,18 +127,21 @@ std::string show_campaign(SpoolView& view, const WaitingMail& mail, bool json) {
   mail.visit({0, mail.campaign().recipients()}, [&](const Waiting& waiting, size_t group) {
     ++by_state[static_cast<size_t>(waiting.state)];
     if (std::exchange(known, group) == group) return;
-    first = std::min(first, mail.expires(group));
-    last = std::max(last, mail.expires(group));
+    first = std::min(first, mail.expires(waiting.number, group));
+    last = std::max(last, mail.expires(waiting.number, group));
   });
   Sheet sheet;
   sheet.add("campaign", info.id);
   sheet.add("uid", fmt::format("{:016x}", info.uid));
-  sheet.add("sender", std::string(mail.message().sender.empty() ? "<>" : mail.message().sender));
+  if (mail.is_of_letters())
+    sheet.add("messages", uint64_t{mail.campaign().blocks()});
+  else
+    sheet.add("sender", std::string(mail.message().sender.empty() ? "<>" : mail.message().sender));
   sheet.add("accepted", info.accepted_at, view.now());
   sheet.add("priority", std::string(engine::name(mail.message().priority)));
   if (!mail.message().next_hop.empty()) sheet.add("next_hop", std::string(mail.message().next_hop));
   sheet.add("recipients", mail.campaign().recipients());
-  sheet.add("destinations", mail.campaign().groups().size());
+  if (!mail.is_of_letters()) sheet.add("destinations", mail.campaign().groups().size());
   for (const auto& [name, count] : {std::pair{"delivered", progress.delivered},
                                     {"failed", progress.failed},
                                     {"expired", progress.expired},

@@ -2,7 +2,11 @@
 
 #include <map>
 
+#include "engine/letter.h"
 #include "engine/mail/template.h"
+#include "engine/recipient.h"
+#include "spool/mail_name.h"
+#include "spool/mail_record.h"
 #include "spool/outcome_record.h"
 #include "spool/rule_files.h"
 #include "tests/unit/spool/spool_test.h"
@@ -66,6 +70,42 @@ class QueueTest : public spool::SpoolTest {
     ASSERT_TRUE((*writer)->commit(std::as_bytes(std::span(octets))));
   }
 
+  struct Relayed {
+    std::string sender;
+    std::vector<std::string> recipients;
+    io::Duration age{};
+  };
+  /// A segment that an engine writes, without an index.
+  void relay(const std::vector<Relayed>& messages, uint64_t segment_uid = uid) {
+    const spool::MailName name{1, 0, segment_uid, spool::Salt::from(0x1122334455667788)};
+    std::vector<std::byte> records, file(spool::file_header_bytes);
+    for (const Relayed& message : messages) {
+      std::string envelope;
+      engine::LetterEnvelope{.sender = message.sender, .message_id = "<1@relay.example>"}.encode(
+          envelope);
+      std::vector<std::string> entries;
+      for (const std::string& address : message.recipients)
+        engine::Recipient{.address = address, .fields = {"", ""}}.encode(entries.emplace_back());
+      std::vector<spool::MailRecipient> recipients;
+      for (size_t i = 0; i < entries.size(); ++i)
+        recipients.push_back(
+            {std::string_view(message.recipients[i]).substr(message.recipients[i].find('@') + 1),
+             std::as_bytes(std::span(entries[i]))});
+      const std::string text = "Subject: one\r\n\r\none\r\n";
+      const std::array content{std::as_bytes(std::span(text))};
+      spool::encode_mail(
+          records,
+          {std::as_bytes(std::span(envelope)), recipients, std::span<const spool::Bytes>(content)},
+          now_ - message.age);
+    }
+    spool::seal_mail(records, name.salt, file.size(), 0, [](uint64_t, size_t, const auto&) {});
+    spool::encode_file_header(file, {spool::FileKind::mail, name.salt});
+    file.insert(file.end(), records.begin(), records.end());
+    for (const char* folder : {"/mail", "/campaigns"})
+      std::filesystem::create_directories(spool() + folder);
+    spool::write_file(spool() + "/mail/" + name.text(), file);
+  }
+
   void write_journal(std::vector<spool::Outcome> outcomes) {
     std::vector<std::byte> octets;
     spool::SegmentWriter writer(octets, spool::Salt::from(0x1122334455667788));
@@ -104,14 +144,16 @@ class QueueTest : public spool::SpoolTest {
         mail.visit(range, [&](const Waiting&, size_t) { ++found; });
     return found;
   }
-  std::map<uint32_t, std::string> states() {
+  std::map<uint32_t, std::string> states(uint64_t of = uid) {
     const auto view = this->view();
     std::map<uint32_t, std::string> out;
-    for (const WaitingMail& mail : view->mails())
+    for (const WaitingMail& mail : view->mails()) {
+      if (mail.campaign().info().uid != of) continue;
       mail.visit({0, UINT32_MAX}, [&](const Waiting& waiting, size_t) {
         out[waiting.number] = std::string(name(waiting.state)) + " " +
                               std::to_string(waiting.attempts) + (waiting.is_shared ? "s" : "");
       });
+    }
     return out;
   }
   Steered steer(const QueueQuestion& question, Rule::Action action, bool dry_run = false) {
@@ -201,6 +243,57 @@ TEST_F(QueueTest, recipients_are_selected_by_all_that_is_said) {
   EXPECT_EQ(count({.sender = "bounce+4@news.example"}), 1u);
   EXPECT_EQ(count({.sender = "other+4@news.example"}), 0u);
   EXPECT_EQ(count({.ids = {"c0ffee0000000001.4", "0000000000000002"}}), 4u);
+}
+
+TEST_F(QueueTest, relayed_mail_waits_as_campaigns_do) {
+  relay({{"a@news.example", {"ann@x.example", "bob@x.example", "cid@y.example"}},
+         {"b@news.example", {"dan@x.example"}}});
+  write_journal({outcome(0, OutcomeKind::delivered),
+                 outcome(1, OutcomeKind::deferred, 2, std::chrono::hours(1)),
+                 outcome(3, OutcomeKind::intent, 1)});
+  using States = std::map<uint32_t, std::string>;
+  EXPECT_EQ(states(), (States{{1, "deferred 2"}, {2, "waiting 0"}, {3, "in doubt 1"}}));
+  EXPECT_EQ(count({.destination = "x.example"}), 2u);
+  EXPECT_EQ(count({.recipient = "bob@X.example"}), 1u);
+  EXPECT_EQ(count({.recipient = "ann@x.example"}), 0u) << "it was delivered";
+  EXPECT_EQ(count({.sender = "a@news.example"}), 2u);
+  EXPECT_EQ(count({.sender = "<>"}), 0u);
+  EXPECT_EQ(count({.ids = {"c0ffee0000000001.3"}}), 1u);
+  EXPECT_EQ(steer({.sender = "b@news.example"}, Rule::Action::cancel).recipients, 1u);
+  EXPECT_EQ(states().at(3), "cancelled 1");
+}
+
+TEST_F(QueueTest, each_relayed_message_expires_at_its_own_time) {
+  const io::Duration day = std::chrono::hours(24);
+  relay({{"a@news.example", {"ann@x.example"}, 3 * day}, {"a@news.example", {"ann@x.example"}}});
+  const auto view = this->view();
+  const WaitingMail& mail = view->mails().front();
+  const io::Duration apart = mail.expires(1, mail.group_of(1)) - mail.expires(0, mail.group_of(0));
+  EXPECT_EQ(apart, 3 * day);
+  const std::string text = queue_summary(*view, select({}), {});
+  EXPECT_NE(text.find("3d"), text.npos) << text;
+}
+
+TEST_F(QueueTest, relayed_mail_that_joins_those_who_wait_has_made_no_attempt_but_waits_with_them) {
+  relay({{"a@news.example", {"ann@x.example"}}, {"a@news.example", {"bob@x.example"}}});
+  write_journal({outcome(0, OutcomeKind::waited, 3, std::chrono::hours(1))});
+  EXPECT_EQ(states().at(0), "deferred 3s");
+  EXPECT_EQ(states().at(1), "deferred 0s");
+  relay({{"a@news.example", {"cid@x.example"}}}, 2);
+  EXPECT_EQ(states(2).at(0), "deferred 0s") << "it came to another shard";
+}
+
+TEST_F(QueueTest, a_relayed_message_is_shown_with_its_sender) {
+  relay({{"a@news.example", {"ann@x.example"}}, {"", {"bob@x.example"}}});
+  const auto view = this->view();
+  const auto shown = queue_show(*view, "c0ffee0000000001.0", false);
+  ASSERT_TRUE(shown);
+  for (const char* part : {"ann@x.example", "a@news.example", "<1@relay.example>", "x.example"})
+    EXPECT_NE(shown->find(part), shown->npos) << part << " in " << *shown;
+  EXPECT_NE(queue_show(*view, "c0ffee0000000001.1", false)->find("<>"), std::string::npos);
+  EXPECT_TRUE(queue_show(*view, "mail-c0ffee0000000001", true));
+  const std::string list = queue_list(*view, select({}), 10, false);
+  EXPECT_NE(list.find("bob@x.example"), list.npos) << list;
 }
 
 TEST_F(QueueTest, questions_that_cannot_be_meant_are_refused) {
