@@ -144,6 +144,7 @@ std::string done_text(Rule::Action action, const Steered& steered, bool dry_run)
     case Rule::Action::release: return fmt::format("{} {}released", who, would);
     case Rule::Action::retry:   return fmt::format("{} {}tried again now", who, would);
     case Rule::Action::cancel:  return fmt::format("{} {}cancelled", who, would);
+    case Rule::Action::etrn:    break;  // clients say it
   }
   return who;
 }

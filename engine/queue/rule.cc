@@ -21,7 +21,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::array<std::string_view, 4> action_names = {"hold", "release", "retry", "cancel"};
+constexpr std::array<std::string_view, 5> action_names = {"hold", "release", "retry", "cancel",
+                                                          "etrn"};
 
 std::string text_of(const Rule::Stretch& stretch) {
   if (stretch.first == stretch.last) return fmt::format("{:016x}.{}", stretch.uid, stretch.first);
@@ -167,18 +168,26 @@ std::vector<Range> ranges_given(const std::vector<Rule::Stretch>& stretches,
   return out;
 }
 
-/// Recipients whose destination the configuration holds. O(1) where it holds none.
-std::vector<Range> held_by_configuration(const spool::Campaign& campaign, const Config& config,
+/// Recipients whose destination the configuration holds, without those that their destination asked
+/// for. O(groups) where it holds none.
+std::vector<Range> held_by_configuration(const std::vector<Rule>& rules,
+                                         const spool::Campaign& campaign, const Config& config,
                                          uint32_t first_group) {
   const ConfigKey* const hold = find_config_key("destination", "hold");
-  std::vector<Range> out;
   if (std::ranges::none_of(config.sections,
                            [&](const auto& section) { return section->find(*hold) != nullptr; }))
-    return out;
-  for (const spool::Group& group : campaign.groups() | std::views::drop(first_group))
-    if (config.destination(group.name).hold != HoldPolicy::no)
-      push(out, span({group.first, group.count}));
-  return out;
+    return {};
+  std::vector<Range> by_operator, for_etrn;
+  for (const spool::Group& group : campaign.groups() | std::views::drop(first_group)) {
+    const HoldPolicy policy = config.destination(group.name).hold;
+    if (policy == HoldPolicy::manual) push(by_operator, span({group.first, group.count}));
+    if (policy == HoldPolicy::etrn) push(for_etrn, span({group.first, group.count}));
+  }
+  if (for_etrn.empty()) return by_operator;
+  for (const Rule& rule : rules)
+    if (rule.action == Rule::Action::etrn)
+      for_etrn = without(for_etrn, ranges_of(rule, campaign, first_group));
+  return united(by_operator, for_etrn);
 }
 
 /// Does `release` speak of everybody that `hold` speaks of? It then takes the hold back, for mail
@@ -241,10 +250,12 @@ bool Standing::is_released(uint32_t number, io::WallTime since) const {
 
 Standing standing(const std::vector<Rule>& rules, const spool::Campaign& campaign,
                   const Config& config, uint32_t first_group) {
-  Standing out{.held = held_by_configuration(campaign, config, first_group)};
+  Standing out{.held = held_by_configuration(rules, campaign, config, first_group)};
   for (auto at = rules.begin(); at != rules.end(); ++at) {
     const Rule& rule = *at;
-    if (std::any_of(at, rules.end(), [&](const Rule& later) { return takes_back(later, rule); }))
+    const bool is_hold = rule.action == Rule::Action::hold;
+    if (is_hold &&
+        std::any_of(at, rules.end(), [&](const Rule& later) { return takes_back(later, rule); }))
       continue;
     const std::vector<Range> meant = ranges_of(rule, campaign, first_group);
     switch (rule.action) {
@@ -253,6 +264,7 @@ Standing standing(const std::vector<Rule>& rules, const spool::Campaign& campaig
         out.held = without(out.held, meant);
         if (!meant.empty()) out.releases.push_back({rule.at, meant});
         break;
+      case Rule::Action::etrn:
       case Rule::Action::retry:  out.retried = united(out.retried, meant); break;
       case Rule::Action::cancel: out.cancelled = united(out.cancelled, meant); break;
     }
@@ -280,6 +292,13 @@ bool is_spent_hold(const Rule& hold, std::span<const spool::Campaign* const> liv
   return is_known && std::ranges::none_of(live, is_of);
 }
 
+/// Clients may ask for their mail all day: what the last one says covers those before it.
+bool is_said_again(const Rule& rule, std::span<const Rule> later) {
+  return rule.action == Rule::Action::etrn && std::ranges::any_of(later, [&rule](const Rule& l) {
+           return l.action == Rule::Action::etrn && l.at >= rule.at && l.has_same_selector(rule);
+         });
+}
+
 }  // namespace
 
 std::vector<std::string> spent_rules(const std::vector<Rule>& rules,
@@ -288,6 +307,10 @@ std::vector<std::string> spent_rules(const std::vector<Rule>& rules,
   std::vector<std::string> spent;
   for (auto at = rules.begin(); at != rules.end(); ++at) {
     const Rule& rule = *at;
+    if (is_said_again(rule, {std::next(at), rules.end()})) {
+      spent.push_back(rule.name);
+      continue;
+    }
     if (now - rule.at < rule_age_min) continue;
     bool is_spent;
     if (rule.action == Rule::Action::hold)

@@ -25,8 +25,10 @@ namespace sluice::engine::queue {
 /// release  held mail accepted until `at` goes on; held by rule or by `hold` of the configuration
 /// retry    what waits for another attempt at `at` is due now
 /// cancel   mail accepted until `at` ends, without an attempt or a notice
+/// etrn     a client asked for its mail (RFC 1985): what waits at `at` is due now, that which only
+///          `hold = "etrn"` of the configuration keeps as well
 struct Rule {
-  enum class Action : uint8_t { hold, release, retry, cancel };
+  enum class Action : uint8_t { hold, release, retry, cancel, etrn };
   /// A stretch of one campaign's recipients.
   struct Stretch {
     uint64_t uid = 0;

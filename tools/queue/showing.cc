@@ -53,6 +53,7 @@ class Sheet {
 };
 
 std::string command_text(const Rule& rule) {
+  if (rule.action == Rule::Action::etrn) return "ETRN " + rule.destination;
   std::string out = fmt::format("sluice queue {}", engine::queue::name(rule.action));
   if (!rule.campaign.empty()) out += " --campaign " + rule.campaign;
   if (!rule.destination.empty()) out += " --destination " + rule.destination;

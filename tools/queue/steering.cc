@@ -27,6 +27,7 @@ bool changes(Rule::Action action, const Waiting& waiting, const SpoolView& view)
       return waiting.state == WaitState::deferred && waiting.next_attempt &&
              *waiting.next_attempt > view.now();
     case Rule::Action::cancel: return true;
+    case Rule::Action::etrn:   break;  // clients say it
   }
   return false;
 }

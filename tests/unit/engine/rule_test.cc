@@ -144,6 +144,20 @@ TEST(SpentRules, have_holds_of_campaigns_that_are_over) {
   EXPECT_EQ(spent({by_number}, {}), Names{"1"});
 }
 
+TEST(SpentRules, are_all_of_etrn_but_the_last_of_a_destination) {
+  const auto etrn = [](std::string name, int64_t s, std::string destination) {
+    return Rule{.name = std::move(name),
+                .action = Rule::Action::etrn,
+                .at = at(s),
+                .destination = std::move(destination)};
+  };
+  const std::vector<Rule> rules = {etrn("1", 200, "b.example"), etrn("2", 201, "*.b.example"),
+                                   etrn("3", 202, "b.example"), etrn("4", 202, "b.example")};
+  const std::vector<const spool::Campaign*> live = {&may};
+  EXPECT_EQ(spent_rules(rules, live, {}, at(203)), (Names{"1", "3"}));
+  EXPECT_EQ(spent(rules, {}), (Names{"1", "2", "3", "4"}));
+}
+
 TEST(SpentRules, let_a_hold_go_before_the_release_that_took_it_back) {
   const Rule hold{.name = "1", .at = at(200), .destination = "b.example"};
   const Rule release{
@@ -237,6 +251,27 @@ TEST(Rule, last_said_wins_but_what_was_cancelled_stays_so) {
   EXPECT_TRUE(is_same(now.cancelled, {{0, 16}}));
   EXPECT_TRUE(is_same(now.held, {{16, 48}}));
   EXPECT_TRUE(is_same(now.retried, {{16, 5}}));
+}
+
+TEST(Rule, of_etrn_frees_what_only_the_configuration_keeps_for_it) {
+  const auto config = Config::parse(
+      "[destination.\"b.example\"]\nhold = \"etrn\"\n"
+      "[destination.\"*.b.example\"]\nhold = \"manual\"\n",
+      "test");
+  ASSERT_TRUE(config);
+  const auto etrn = [](int64_t s, std::string destination) {
+    return Rule{.action = Rule::Action::etrn, .at = at(s), .destination = std::move(destination)};
+  };
+  EXPECT_TRUE(is_same(standing({}, may, *config).held, {{16, 32}}));
+  EXPECT_TRUE(is_same(standing({etrn(99, "b.example")}, may, *config).held, {{16, 32}}));
+  EXPECT_TRUE(is_same(standing({etrn(200, "*.b.example")}, may, *config).held, {{16, 32}}));
+  EXPECT_TRUE(is_same(standing({etrn(200, "*.example")}, may, *config).held, {{32, 16}}));
+  const Standing freed = standing({etrn(200, "b.example")}, may, *config);
+  EXPECT_TRUE(is_same(freed.held, {{32, 16}}));
+  EXPECT_TRUE(is_same(freed.retried, {{16, 16}}));
+  // An operator's word counts more, whenever it was said.
+  const Rule hold{.action = Rule::Action::hold, .at = at(50), .destination = "b.example"};
+  EXPECT_TRUE(is_same(standing({hold, etrn(200, "b.example")}, may, *config).held, {{16, 32}}));
 }
 
 TEST(Rule, of_release_takes_back_a_hold_that_it_covers_for_later_mail_too) {
