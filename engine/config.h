@@ -60,6 +60,7 @@ struct ListenPolicy {
   uint64_t message_bytes_max = 52428800;
   uint32_t recipients_max = 1000, messages_per_session_max = 10000;
   uint32_t sessions_max = 10000, sessions_per_client_max = 1000;
+  double messages_per_client_rate = 0;  // a second; 0: unlimited
   io::Duration command_timeout{}, content_timeout{};
   SubmissionPolicy submission = SubmissionPolicy::automatic;
   ListenTls tls = ListenTls::starttls;

@@ -216,6 +216,12 @@ constexpr ConfigKey keys[] = {
     {"listen", "sessions_per_client_max", count, "1000", "1", "1000000", "", false,
      "Of these from one address, so that one client cannot shut out the others.",
      into<ListenPolicy, &ListenPolicy::sessions_per_client_max>},
+    {"listen", "messages_per_client_rate", rate, "\"\"", "", "", "", true,
+     "How fast a client (a user who authenticated, else an address) may hand messages over, such "
+     "as "
+     "`\"1000/h\"`; those of one minute, at least 10, at once. More are put off (450). Empty: no "
+     "limit.",
+     into<ListenPolicy, &ListenPolicy::messages_per_client_rate>},
     {"listen", "command_timeout", duration, "\"5m\"", "1s", "1d", "", false,
      "Until the client's next command is whole, a TLS handshake included (RFC 5321 section "
      "4.5.3.2.7).",

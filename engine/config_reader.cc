@@ -17,6 +17,7 @@
 #include "engine/intake/networks.h"
 #include "engine/intake/users.h"
 #include "engine/nearest_name.h"
+#include "engine/tls/context.h"
 #include "io/check.h"
 
 namespace sluice::engine {
@@ -243,6 +244,7 @@ class Reader {
   void read_listeners(const toml::node& node);
   void read_dkim(const toml::table& domains);
   void check_listener(const ListenPolicy& listener, const toml::table& table);
+  void check_certificate(const ListenPolicy& listener, const toml::table& table);
   void check_admin(const toml::table& table);
   void check_destinations();
   void check_file(const std::string& file, unsigned line, std::string field);
@@ -489,10 +491,25 @@ void Reader::check_listener(const ListenPolicy& listener, const toml::table& tab
   if (!listener.users.empty() && !has_certificate)
     add_error(line_of_key("users"), "listen.users",
               "needs tls_certificate and tls_key: AUTH is offered only under TLS");
+  check_certificate(listener, table);
   for (const ListenPolicy& other : config_.listen)
     if (other.address == listener.address)
       add_error(line_of_key("address"), "listen.address",
                 fmt::format("\"{}\" is another section's address as well", listener.address));
+}
+
+/// Of files that cannot be read check_file() spoke.
+void Reader::check_certificate(const ListenPolicy& listener, const toml::table& table) {
+  const std::string& certificate = listener.tls_certificate;
+  const std::string& key = listener.tls_key;
+  if (!look_at_files_ || certificate.empty() || key.empty()) return;
+  if (!std::ifstream(certificate).is_open() || !std::ifstream(key).is_open()) return;
+  const auto made = tls::Context::server(certificate, key);
+  if (made) return;
+  const bool is_of_key = made.error().is_of_key;
+  const std::string_view name = is_of_key ? "tls_key" : "tls_certificate";
+  add_error(line_of(*table.get(name)), config_field("listen", name),
+            fmt::format("\"{}\" {}", is_of_key ? key : certificate, made.error().message));
 }
 
 void Reader::check_admin(const toml::table& table) {

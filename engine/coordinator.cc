@@ -253,8 +253,8 @@ void Coordinator::spread(const MailingPtr& mailing, spool::Progress&& recovered)
 /// An operator's word, while it runs: to all queues that it speaks of.
 void Coordinator::rule_arrived(queue::Rule&& rule) {
   using Action = queue::Rule::Action;
-  const bool makes_due = rule.action == Action::retry || rule.action == Action::release ||
-                         rule.action == Action::etrn;
+  const bool makes_due =
+      rule.action == Action::retry || rule.action == Action::release || rule.action == Action::etrn;
   const bool is_release = rule.action == Action::release;
   rules_.insert(std::ranges::upper_bound(rules_, rule.name, {}, &queue::Rule::name), rule);
   for (auto& [key, live] : live_) {

@@ -59,6 +59,7 @@ Engine::Engine(const Config& config, const Options& options, unsigned shards)
 
 Engine::~Engine() {
   if (!begun_) begin_.count_down();
+  if (errands_) errands_->stop(*proactor_);
   end_.count_down();
 }
 
@@ -78,7 +79,8 @@ Shard::Setup Engine::setup(unsigned index, uint64_t journal_sequence) {
                       .hostname = config_.hostname,
                       .postmaster = config_.postmaster,
                       .notices = config_.notices},
-          .listen = options_.listens ? config_.listen : std::vector<ListenPolicy>{}};
+          .listen = listeners_,
+          .errands = errands_.get()};
 }
 
 std::expected<void, EngineError> Engine::open(Coordinator::Observer& observer) {
@@ -91,6 +93,7 @@ std::expected<void, EngineError> Engine::open(Coordinator::Observer& observer) {
   if (!spool)
     return std::unexpected(EngineError{exit_code(spool.error().code), spool.error().message});
   spool_ = std::move(*spool);
+  if (auto opened = open_listeners(); !opened) return opened;
   spool::Recovered& recovered = spool_->recovered();
   Shard::Setup first = setup(0, recovered.next_sequence);
   first.sealed = std::move(recovered.segments);
@@ -105,6 +108,19 @@ std::expected<void, EngineError> Engine::open(Coordinator::Observer& observer) {
     if (!failure.empty()) return std::unexpected(EngineError{EX_UNAVAILABLE, failure});
   coordinator_ = std::make_unique<Coordinator>(*shard_, mesh_, *spool_, config_,
                                                options_.until_empty, observer);
+  return {};
+}
+
+std::expected<void, EngineError> Engine::open_listeners() {
+  if (!options_.listens || config_.listen.empty()) return {};
+  for (const ListenPolicy& policy : config_.listen) {
+    auto listener = intake::SmtpListener::open(policy, config_.hostname);
+    if (!listener) return std::unexpected(EngineError{EX_CONFIG, listener.error()});
+    listeners_.push_back(std::move(*listener));
+  }
+  errands_ = std::make_unique<intake::Errands>(mesh_.shards(), config_.spool);
+  if (auto started = errands_->start(); !started)
+    return std::unexpected(EngineError{EX_UNAVAILABLE, started.error()});
   return {};
 }
 

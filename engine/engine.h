@@ -11,6 +11,8 @@
 
 #include "engine/config.h"
 #include "engine/coordinator.h"
+#include "engine/intake/errands.h"
+#include "engine/intake/smtp_listener.h"
 #include "engine/report/counters.h"
 #include "engine/shard.h"
 #include "io/uring.h"
@@ -57,6 +59,7 @@ class Engine {
  private:
   Engine(const Config& config, const Options& options, unsigned shards);
   std::expected<void, EngineError> open(Coordinator::Observer& observer);
+  std::expected<void, EngineError> open_listeners();
   void run_shard(unsigned index, uint64_t journal_sequence);
   Shard::Setup setup(unsigned index, uint64_t journal_sequence);
   void signalled(io::Signals& op, const io::Completion& completion);
@@ -66,6 +69,8 @@ class Engine {
   const std::vector<io::SocketAddress> dns_servers_;
   Mesh mesh_;
   report::Counters counters_;
+  std::vector<intake::SmtpListenerPtr> listeners_;
+  std::unique_ptr<intake::Errands> errands_;  // where it listens
   std::unique_ptr<io::Proactor> proactor_;
   std::unique_ptr<io::EventLoop> loop_;
   std::unique_ptr<spool::Spool> spool_;

@@ -89,6 +89,7 @@ std::expected<void, std::string> Shard::open(Setup&& setup) {
                                   .spool = setup.spool,
                                   .sequence = setup.journal_sequence,
                                   .listen = std::move(setup.listen),
+                                  .errands = setup.errands,
                                   .sessions_max = setup.socket_slots},
       static_cast<intake::SmtpIntake::Owner&>(*this));
   return intake_->listen();

@@ -42,7 +42,8 @@ class Shard final : io::TurnEnd, Fates::Owner, Ender::Owner, intake::SmtpIntake:
     InDoubtPolicy in_doubt = InDoubtPolicy::resend;
     dns::HostFinder::Options dns;
     notices::Notifier::Options notices;
-    std::vector<ListenPolicy> listen;
+    std::vector<intake::SmtpListenerPtr> listen;
+    intake::Errands* errands = nullptr;  // where it listens
   };
 
   Shard(io::EventLoop& loop, Mesh& mesh, const Setup& setup);

@@ -18,6 +18,8 @@ build=(
 test=(
   # git lists the files to check, ccache spares the second build.
   git ccache python3
+  # SMTP clients that speak TLS.
+  openssl swaks libnet-ssleay-perl
   # Reads our delivery status notifications.
   python3-flufl.bounce
   # Checks answers against docs/openapi.json.

@@ -23,13 +23,16 @@ std::string host_of(const io::SocketAddress& address) {
 SmtpIntake::SmtpIntake(io::EventLoop& loop, const Options& options, Owner& owner)
     : loop_(loop),
       owner_(owner),
+      shard_(options.shard),
       hostname_(options.hostname),
+      errands_(options.errands),
       writer_(loop, options.spool, options.shard, options.sequence, *this),
       sessions_(options.sessions_max) {
   accept_timer_.bind<&SmtpIntake::accept_again>(this);
-  for (const ListenPolicy& policy : options.listen) {
+  if (errands_ != nullptr) errands_->attach(shard_, loop.proactor());
+  for (const SmtpListenerPtr& listener : options.listen) {
     Door& door = doors_.emplace_back();
-    door.listener = std::make_shared<SmtpListener>(policy, hostname_);
+    door.listener = listener;
     door.intake = this;
     door.accept.tells_remote = true;
     door.accept.bind<&Door::accepted>(&door);
@@ -58,6 +61,13 @@ std::expected<void, std::string> SmtpIntake::listen() {
   return {};
 }
 
+bool SmtpIntake::replace(const SmtpListenerPtr& listener) {
+  const auto door = std::ranges::find(doors_, listener->policy.address, &Door::address);
+  if (door == doors_.end()) return false;
+  door->listener = listener;
+  return true;
+}
+
 void SmtpIntake::Door::accepted(io::Accept& op, const io::Completion& completion) {
   intake->accepted(*this, op, completion);
 }
@@ -68,7 +78,7 @@ void SmtpIntake::accepted(Door& door, io::Accept& op, const io::Completion& comp
       loop_.timers().arm(accept_timer_, loop_.now() + accept_pause);
     return;
   }
-  SmtpSession* session = sessions_.create(*this, *door.listener, op.socket, op.remote);
+  SmtpSession* session = sessions_.create(*this, door.listener, op.socket, op.remote);
   CHECK(session != nullptr);  // the ring has no more sockets than there are places
   ++door.sessions;
   const std::string_view objection = objection_to(door, op.remote);
@@ -96,7 +106,22 @@ void SmtpIntake::mark(SmtpSession& session) {
   if (!std::exchange(session.is_marked, true)) marked_.push_back(&session);
 }
 
+std::optional<uint64_t> SmtpIntake::run(SmtpSession& session, Errand&& errand) {
+  const uint64_t number = errand.number = ++errand_numbers_;
+  if (errands_ == nullptr || !errands_->run(shard_, std::move(errand))) return std::nullopt;
+  errands_under_way_.emplace(number, &session);
+  return number;
+}
+
+void SmtpIntake::take_results() {
+  if (errands_ == nullptr) return;
+  while (const auto result = errands_->result(shard_))
+    if (const auto known = errands_under_way_.extract(result->number))
+      known.mapped()->errand_done(*result);
+}
+
 void SmtpIntake::turn_ended() {
+  take_results();
   for (SmtpSession* session : std::exchange(marked_, {})) {
     session->is_marked = false;
     session->turn_ended();
@@ -107,7 +132,7 @@ void SmtpIntake::turn_ended() {
 
 void SmtpIntake::ended(SmtpSession& session) {
   for (Door& door : doors_)
-    if (door.listener.get() == &session.listener()) --door.sessions;
+    if (door.address() == session.listener().policy.address) --door.sessions;
   const auto client = clients_.find(host_of(session.client()));
   if (--client->second == 0) clients_.erase(client);
   std::erase(marked_, &session);

@@ -8,8 +8,10 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
+#include "engine/intake/errands.h"
 #include "engine/intake/smtp_listener.h"
 #include "engine/intake/smtp_session.h"
 #include "engine/message.h"
@@ -43,7 +45,8 @@ class SmtpIntake final : spool::MailWriter::Listener {
     unsigned shard = 0;
     std::string hostname, spool;
     uint64_t sequence = 1;  // of its first segment
-    std::vector<ListenPolicy> listen;
+    std::vector<SmtpListenerPtr> listen;
+    Errands* errands = nullptr;  // outlives it; null: there are none to be done
     uint32_t sessions_max = 0;
   };
 
@@ -52,6 +55,9 @@ class SmtpIntake final : spool::MailWriter::Listener {
 
   /// Blocking. The error is one line for the operator.
   std::expected<void, std::string> listen();
+  /// For the sessions that begin from now on: certificates, users and limits as `listener` has
+  /// them. False when nobody listens on its address.
+  bool replace(const SmtpListenerPtr& listener);
   /// Listens no more; sessions end after what they are owed.
   void stop(bool now);
   bool is_idle() const;
@@ -77,17 +83,22 @@ class SmtpIntake final : spool::MailWriter::Listener {
                                     std::string_view sender, std::string_view message_id);
   /// The session ends before its answer: the message stands.
   void forget(uint64_t ticket) { at(ticket).session = nullptr; }
+  /// The errand's number: SmtpSession::errand_done() follows. nullopt: not now.
+  std::optional<uint64_t> run(SmtpSession& session, Errand&& errand);
+  /// The session ends before its errand is done.
+  void forget_errand(uint64_t number) { errands_under_way_.erase(number); }
   /// May be destroyed once this returns.
   void ended(SmtpSession& session);
 
  private:
   struct Door {
-    std::shared_ptr<const SmtpListener> listener;
+    SmtpListenerPtr listener;
     io::Listen listen;
     io::Accept accept;
     io::CloseSocket close;
     uint32_t sessions = 0;
     SmtpIntake* intake = nullptr;
+    const std::string& address() const { return listener->policy.address; }
     void accepted(io::Accept& op, const io::Completion& completion);
   };
   /// A message that the writer has.
@@ -100,6 +111,7 @@ class SmtpIntake final : spool::MailWriter::Listener {
   void accepted(Door& door, io::Accept& op, const io::Completion& completion);
   std::string_view objection_to(const Door& door, const io::SocketAddress& client) const;
   void accept_again();
+  void take_results();
   Handed& at(uint64_t ticket) { return handed_[ticket - settled_ - 1]; }
   void log_accepted(const Handed& handed, const spool::BlockRef& block, const std::string& id);
 
@@ -112,7 +124,9 @@ class SmtpIntake final : spool::MailWriter::Listener {
 
   io::EventLoop& loop_;
   Owner& owner_;
+  const unsigned shard_;
   const std::string hostname_;
+  Errands* const errands_;
   spool::MailWriter writer_;
   std::list<Door> doors_;
   io::SlotPool<SmtpSession> sessions_;
@@ -120,6 +134,8 @@ class SmtpIntake final : spool::MailWriter::Listener {
   std::vector<SmtpSession*> marked_, graves_;
   std::deque<Handed> handed_;  // by ticket, from settled_ + 1 on
   uint64_t settled_ = 0;
+  std::unordered_map<uint64_t, SmtpSession*> errands_under_way_;  // by number
+  uint64_t errand_numbers_ = 0;
   uint64_t content_bytes_ = 0;
   uint64_t message_ids_ = 0;
   std::string stall_;  // why the disk refuses

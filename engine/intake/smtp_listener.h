@@ -1,32 +1,41 @@
 #pragma once
 
-#include <algorithm>
-#include <cstdint>
+#include <expected>
+#include <memory>
 #include <string>
 
 #include "engine/config.h"
+#include "engine/intake/client_rates.h"
 #include "engine/intake/networks.h"
+#include "engine/intake/users.h"
 #include "engine/smtp/server.h"
+#include "engine/tls/context.h"
 #include "spool/mail_record.h"
 
 namespace sluice::engine::intake {
 
-/// A [[listen]] of the configuration, as sessions go by it. Immutable; kept as long as one does.
+struct SmtpListener;
+using SmtpListenerPtr = std::shared_ptr<const SmtpListener>;
+
+/// A [[listen]] of the configuration, as sessions go by it, with what its files hold. Immutable but
+/// for what `rates` count; shared by all shards, and kept as long as a session that began under it.
 struct SmtpListener {
   /// Of a segment's messages (spool::mail_bytes_max); the rest is for envelope and stuffed dots.
   static constexpr uint64_t content_bytes_max = spool::mail_bytes_max / 4 * 3;
 
-  SmtpListener(const ListenPolicy& p, const std::string& hostname)
-      : policy(p),
-        allow(p.allow),
-        server{.hostname = hostname,
-               .message_bytes_max = std::min(p.message_bytes_max, content_bytes_max),
-               .recipients_max = p.recipients_max,
-               .transactions_max = p.messages_per_session_max} {}
+  /// Reads certificate, key and users. Blocking. The error is one line for the operator. To read
+  /// them anew is to open another, and to give it to SmtpIntake::replace().
+  static std::expected<SmtpListenerPtr, std::string> open(const ListenPolicy& policy,
+                                                          const std::string& hostname);
 
   const ListenPolicy policy;
   const Networks allow;
+  const tls::ContextPtr tls;                 // null: none
+  const std::shared_ptr<const Users> users;  // null: nobody can authenticate
+  const std::shared_ptr<ClientRates> rates;
   const smtp::ServerOptions server;
+
+  bool is_implicit_tls() const { return tls && policy.tls == ListenTls::implicit; }
 };
 
 }  // namespace sluice::engine::intake

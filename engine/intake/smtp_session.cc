@@ -1,13 +1,19 @@
 #include "engine/intake/smtp_session.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
+#include <utility>
 #include <vector>
 
+#include "engine/intake/address.h"
 #include "engine/intake/smtp_intake.h"
 #include "engine/letter.h"
 #include "engine/mail/received_field.h"
+#include "engine/queue/rule.h"
 #include "engine/recipient.h"
+#include "io/check.h"
 
 namespace sluice::engine::intake {
 
@@ -38,12 +44,12 @@ std::string_view domain_of(std::string_view address) {
 
 }  // namespace
 
-SmtpSession::SmtpSession(SmtpIntake& intake, const SmtpListener& listener, io::Socket socket,
+SmtpSession::SmtpSession(SmtpIntake& intake, SmtpListenerPtr listener, io::Socket socket,
                          const io::SocketAddress& client)
     : intake_(intake),
-      listener_(&listener),
+      listener_(std::move(listener)),
       client_(client),
-      server_(listener.server),
+      server_(listener_->server),
       socket_(socket) {
   receive_.socket = send_.socket = close_.socket = socket;
   receive_.bind<&SmtpSession::received>(this);
@@ -53,6 +59,11 @@ SmtpSession::SmtpSession(SmtpIntake& intake, const SmtpListener& listener, io::S
 }
 
 void SmtpSession::start(std::string_view instead) {
+  if (listener_->is_implicit_tls()) {
+    if (!instead.empty()) return lost();  // not worth a handshake
+    channel_ = std::make_unique<tls::Channel>(listener_->tls);
+    server_.tls_started();
+  }
   server_.greet(out_, instead);
   receive_on();
   arm_deadline();
@@ -64,28 +75,49 @@ void SmtpSession::receive_on() {
 }
 
 bool SmtpSession::is_paused() const {
-  return server_.is_owed() || closing_ || out_.size() > output_bytes_max;
+  return server_.is_owed() || closing_ || is_shaking_hands() || out_.size() > output_bytes_max;
+}
+
+bool SmtpSession::is_shaking_hands() const {
+  return channel_ && channel_->state() == tls::Channel::State::handshake;
 }
 
 void SmtpSession::received(io::Receive&, const io::Completion& completion) {
   if (completion.result > 0) {
     if (closing_) return;
-    if (is_paused()) {
-      const auto* octets = reinterpret_cast<const char*>(completion.bytes.data());
-      input_.append(octets, completion.bytes.size());
-      if (input_.size() > input_bytes_max && receive_.in_flight && !receive_.cancelled)
-        intake_.loop().proactor().cancel(receive_);
-      return;
-    }
-    Bytes input = completion.bytes;
-    work(input);
-    input_.append(reinterpret_cast<const char*>(input.data()), input.size());
-    return;
+    return channel_ ? decrypt(completion.bytes) : take(completion.bytes);
   }
   if (closing_) return try_to_end();
   // Cancelled by ourselves: it goes on when there is room again.
   if (completion.result == -ECANCELED) return is_paused() ? void() : receive_on();
   lost();
+}
+
+/// What came in plaintext goes before the news that nothing follows.
+void SmtpSession::decrypt(Bytes octets) {
+  using State = tls::Channel::State;
+  const bool was_shaking_hands = is_shaking_hands();
+  std::string plain;
+  channel_->receive(octets, plain, wire_);
+  intake_.mark(*this);
+  if (was_shaking_hands && channel_->is_open()) {
+    if (!server_.is_tls()) server_.tls_started();
+    arm_deadline();
+  }
+  if (!plain.empty()) take(std::as_bytes(std::span<const char>(plain)));
+  if (channel_->state() == State::ended) lost();
+  if (channel_->state() != State::failed || closing_) return;
+  forget_content();
+  closing_ = true;  // once the alert is sent
+  arm_deadline();
+}
+
+/// In the order in which it came.
+void SmtpSession::take(Bytes input) {
+  if (!is_paused() && input_.empty()) work(input);
+  input_.append(reinterpret_cast<const char*>(input.data()), input.size());
+  if (input_.size() > input_bytes_max && receive_.in_flight && !receive_.cancelled)
+    intake_.loop().proactor().cancel(receive_);
 }
 
 /// What was kept while an answer was owed.
@@ -116,23 +148,105 @@ void SmtpSession::deal_with(smtp::Server::Event event) {
   switch (event) {
     case Event::needs_input:
     case Event::replied:     break;
-    case Event::mail:        answer(intake_.pressure()); break;
+    case Event::mail:        begin_transaction(); break;
     case Event::rcpt:        answer(objection_to_recipient()); break;
     case Event::content:     begin_content(); break;
     case Event::piece:       take_piece(); break;
     case Event::message:     hand_over(); break;
     case Event::dropped:     forget_content(); break;
-    case Event::etrn:        answer("458 4.3.0 Nothing is held for ETRN here"); break;
-    case Event::auth:        answer("454 4.7.0 Not available"); break;
-    case Event::starttls:    answer("454 4.7.0 Not available"); break;
+    case Event::etrn:        start_queue(); break;
+    case Event::auth:        check_password(); break;
+    case Event::starttls:    begin_tls(); break;
     case Event::closed:      forget_content(); closing_ = true;
   }
 }
 
+// ---- TLS, AUTH, ETRN ------------------------------------------------------------------------
+
+/// What was said up to here, the 220 at its end, goes out as it is; no octet of the client's is
+/// kept that came before it.
+void SmtpSession::begin_tls() {
+  answer();
+  CHECK(input_.empty() && wire_.empty());
+  wire_.swap(out_);
+  channel_ = std::make_unique<tls::Channel>(listener_->tls);
+}
+
+void SmtpSession::run(Errand&& errand) { errand_ = intake_.run(*this, std::move(errand)); }
+
+void SmtpSession::check_password() {
+  run({.users = listener_->users, .credentials = server_.credentials(), .client = client_});
+  if (!errand_) answer("454 4.7.0 Too many wait for their passwords to be checked; try again");
+}
+
+/// Who guesses waits for the answer, and gets few of them over one session.
+void SmtpSession::refuse_password(bool was_looked_at, io::Duration delay) {
+  late_reply_ = was_looked_at ? "535 5.7.8 Authentication credentials invalid"
+                              : "454 4.7.0 Too many wrong passwords from there; try again later";
+  if (++wrong_passwords_ == wrong_passwords_max) late_reply_ = "421 4.7.0 Too many wrong passwords";
+  intake_.loop().timers().arm(timer_, intake_.loop().now() + delay);
+}
+
+/// RFC 1985: what waits for a destination, or with `@` for all below it too, goes on. `#queue` is
+/// of no meaning here.
+void SmtpSession::start_queue() {
+  const std::string& target = server_.etrn_target();
+  if (!may_relay()) return answer(fmt::format("459 4.7.0 Node {} not allowed", target));
+  std::string domain;
+  const std::string_view name = std::string_view(target).substr(target.starts_with('@') ? 1 : 0);
+  if (!normalise_domain(name, domain)) return answer("501 5.5.4 That names no destination");
+  queue::Rule rule{
+      .action = queue::Rule::Action::etrn, .at = intake_.loop().wall(), .destination = domain};
+  Errand errand{.rules = {rule.encode()}};
+  if (target.starts_with('@')) {
+    rule.destination = "*." + domain;
+    errand.rules.push_back(rule.encode());
+  }
+  run(std::move(errand));
+  if (!errand_) answer(fmt::format("458 4.3.0 Unable to queue messages for node {}", target));
+}
+
+void SmtpSession::errand_done(const ErrandResult& result) {
+  using enum ErrandResult::Outcome;
+  errand_.reset();
+  if (closing_) return try_to_end();
+  arm_deadline();
+  if (server_.owed() == smtp::Server::Event::etrn) {
+    const std::string& target = server_.etrn_target();
+    answer(result.outcome == done
+               ? fmt::format("250 2.0.0 OK, queuing for node {} started", target)
+               : fmt::format("458 4.3.0 Unable to queue messages for node {}", target));
+  } else if (result.outcome == done) {
+    wrong_passwords_ = 0;
+    answer();
+  } else {
+    return refuse_password(result.outcome == refused, result.delay);
+  }
+  intake_.mark(*this);
+  resume();
+}
+
+// ---- A message ------------------------------------------------------------------------------
+
+bool SmtpSession::may_relay() const {
+  return !server_.user().empty() || listener_->allow.contains(client_);
+}
+
+/// Whom its messages are counted for.
+std::string SmtpSession::client_key() const {
+  return server_.user().empty() ? "a" + LoginFailures::key(client_) : "u" + server_.user();
+}
+
+void SmtpSession::begin_transaction() {
+  if (const std::string_view why = intake_.pressure(); !why.empty()) return answer(why);
+  const io::Duration wait = listener_->rates->take(client_key(), intake_.loop().now());
+  if (wait == io::Duration::zero()) return answer();
+  const auto seconds = std::chrono::ceil<std::chrono::seconds>(wait).count();
+  answer(fmt::format("450 4.7.1 Too many messages from you; try again in {} s", seconds));
+}
+
 std::string_view SmtpSession::objection_to_recipient() {
-  if (!listener_->allow.contains(client_) && server_.user().empty())
-    return "550 5.7.1 Relaying denied";
-  return {};
+  return may_relay() ? std::string_view() : "550 5.7.1 Relaying denied";
 }
 
 void SmtpSession::begin_content() {
@@ -140,12 +254,14 @@ void SmtpSession::begin_content() {
   answer();
   const smtp::Incoming& envelope = server_.envelope();
   message_id_ = intake_.new_message_id();
+  const std::string tls = channel_ ? channel_->description() : "";
   std::string received;
   mail::append_received(
       received, {.client_name = server_.client_name(),
                  .client = client_,
                  .hostname = intake_.hostname(),
                  .protocol = server_.protocol(),
+                 .tls = tls,
                  .id = std::string_view(message_id_).substr(1, message_id_.find('@') - 1),
                  .recipient = envelope.recipients().size() == 1 ? envelope.recipients()[0].address
                                                                 : std::string_view(),
@@ -241,8 +357,15 @@ void SmtpSession::arm_deadline() {
 }
 
 void SmtpSession::expired() {
-  if (closing_ || gone_) return lost();  // it does not read its last reply
-  if (ticket_) return arm_deadline();    // we are the slow ones
+  if (closing_ || gone_) return lost();           // it does not read its last reply
+  if (ticket_ || errand_) return arm_deadline();  // we are the slow ones
+  if (!late_reply_.empty()) {
+    answer(std::exchange(late_reply_, {}));
+    arm_deadline();
+    intake_.mark(*this);
+    return resume();
+  }
+  if (is_shaking_hands()) return lost();
   server_.close(out_, "421 4.4.2 Timed out");
   forget_content();
   closing_ = true;
@@ -265,9 +388,14 @@ void SmtpSession::abort() {
 
 void SmtpSession::turn_ended() {
   if (send_.in_flight || gone_) return;
-  if (out_.empty()) return closing_ ? try_to_end() : void();
+  if (channel_ && channel_->is_open()) {
+    channel_->send(out_, wire_);
+    shrink(out_);
+    if (closing_) channel_->close(wire_);
+  }
+  if (!has_output()) return closing_ ? try_to_end() : void();
   sending_.clear();
-  sending_.swap(out_);
+  sending_.swap(channel_ ? wire_ : out_);
   send_.bytes = std::as_bytes(std::span<const char>(sending_));
   intake_.loop().proactor().submit(send_);
 }
@@ -285,9 +413,16 @@ void SmtpSession::lost() {
   try_to_end();
 }
 
+/// What was said before a handshake is over, or after TLS failed, will not be.
+bool SmtpSession::has_output() const {
+  if (!channel_) return !out_.empty();
+  return !wire_.empty() || (channel_->is_open() && !out_.empty());
+}
+
 void SmtpSession::try_to_end() {
-  if (!gone_ && (send_.in_flight || !out_.empty())) return;
+  if (!gone_ && (send_.in_flight || has_output())) return;
   if (ticket_) intake_.forget(*std::exchange(ticket_, std::nullopt));
+  if (errand_) intake_.forget_errand(*std::exchange(errand_, std::nullopt));
   gone_ = closing_ = true;
   intake_.loop().timers().cancel(timer_);
   io::Proactor& proactor = intake_.loop().proactor();

@@ -2,14 +2,17 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 
+#include "engine/intake/errands.h"
 #include "engine/intake/smtp_listener.h"
 #include "engine/mail/incoming_head.h"
 #include "engine/smtp/server.h"
+#include "engine/tls/channel.h"
 #include "io/op.h"
 #include "io/timer_wheel.h"
 
@@ -17,15 +20,16 @@ namespace sluice::engine::intake {
 
 class SmtpIntake;
 
-/// The I/O of one client's session: a connection that was accepted, the pure machine that speaks on
-/// it, one receive, at most one send, one timer; and the message that is on its way.
+/// The I/O of one client's session: a connection that was accepted, the pure machines that speak on
+/// it (SMTP, and TLS around it), one receive, at most one send, one timer; and the message that is
+/// on its way.
 ///
-/// While an answer is owed (a message is not durable yet) nothing further is taken from the client:
-/// what it sends meanwhile is kept, and beyond input_bytes_max no longer received. A client that
-/// does not read its replies is not served either.
+/// While an answer is owed (a message is not durable yet, a password not checked) nothing further
+/// is taken from the client: what it sends meanwhile is kept, and beyond input_bytes_max no longer
+/// received. A client that does not read its replies is not served either.
 class SmtpSession {
  public:
-  SmtpSession(SmtpIntake& intake, const SmtpListener& listener, io::Socket socket,
+  SmtpSession(SmtpIntake& intake, SmtpListenerPtr listener, io::Socket socket,
               const io::SocketAddress& client);
   SmtpSession(const SmtpSession&) = delete;
   SmtpSession& operator=(const SmtpSession&) = delete;
@@ -34,6 +38,8 @@ class SmtpSession {
   void start(std::string_view instead);
   /// The message that was handed to the writer is durable, or refused: the reply to it.
   void message_answered(std::string_view reply);
+  /// The errand that it waits for was done.
+  void errand_done(const ErrandResult& result);
   /// 421, as soon as no message of it is owed an answer.
   void stop();
   /// 421 now.
@@ -49,6 +55,7 @@ class SmtpSession {
 
   static constexpr size_t input_bytes_max = 64 * 1024;
   static constexpr size_t output_bytes_max = 16 * 1024;
+  static constexpr unsigned wrong_passwords_max = 3;
 
  private:
   using Bytes = std::span<const std::byte>;
@@ -59,10 +66,22 @@ class SmtpSession {
   void expired();
 
   bool is_paused() const;
+  void decrypt(Bytes octets);
+  void take(Bytes input);
   void work(Bytes& input);
   void resume();
   void deal_with(smtp::Server::Event event);
   void answer(std::string_view reply = {}) { server_.answer(out_, reply); }
+  void begin_tls();
+  bool is_shaking_hands() const;
+  bool has_output() const;
+  void run(Errand&& errand);
+  void check_password();
+  void refuse_password(bool was_looked_at, io::Duration delay);
+  void start_queue();
+  bool may_relay() const;
+  std::string client_key() const;
+  void begin_transaction();
   std::string_view objection_to_recipient();
   void begin_content();
   void take_piece();
@@ -74,7 +93,7 @@ class SmtpSession {
   void try_to_end();
 
   SmtpIntake& intake_;
-  const SmtpListener* listener_;
+  const SmtpListenerPtr listener_;
   const io::SocketAddress client_;
   smtp::Server server_;
   io::Socket socket_;
@@ -84,10 +103,15 @@ class SmtpSession {
   io::Timer timer_;
   std::string input_;  // what came while nothing was taken
   std::string out_, sending_;
-  std::string content_;  // of the message on its way, with our Received field
+  std::unique_ptr<tls::Channel> channel_;  // null: no TLS
+  std::string wire_;                       // with TLS: what is to be sent as it is
+  std::string content_;                    // of the message on its way, with our Received field
   std::string message_id_;
   mail::IncomingHead head_;
   std::optional<uint64_t> ticket_;  // of the message that the writer has
+  std::optional<uint64_t> errand_;  // that it waits for
+  std::string late_reply_;          // to a wrong password, when the timer says so
+  unsigned wrong_passwords_ = 0;
   bool stopping_ = false;
   bool closing_ = false;  // nothing is taken any more; it ends when all is sent
   bool gone_ = false;     // nothing can be sent any more

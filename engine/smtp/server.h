@@ -81,6 +81,8 @@ class Server {
   /// See the class. Not while is_owed(). `closed` is repeated for ever and takes nothing.
   Event next(std::span<const std::byte>& input, std::string& out);
   bool is_owed() const { return owed_ != Event::needs_input; }
+  /// What is; needs_input: nothing.
+  Event owed() const { return owed_; }
 
   /// Answers what is owed. `reply`, "CODE X.Y.Z text" without CRLF, or "" for yes in the machine's
   /// own words; etrn has none and needs one (RFC 1985 section 5.3). 2yz is yes, anything else no;

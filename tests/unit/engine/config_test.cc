@@ -13,6 +13,7 @@
 #include "engine/config_section.h"
 #include "engine/config_value.h"
 #include "tests/unit/engine/intake/scratch_folder.h"
+#include "tests/unit/engine/tls/certificate_files.h"
 
 namespace sluice::engine {
 namespace {
@@ -128,6 +129,7 @@ tls = "implicit"
 submission = "never"
 recipients_max = 500
 messages_per_session_max = 7
+messages_per_client_rate = "2/s"
 sessions_max = 8
 sessions_per_client_max = 9
 command_timeout = "1m"
@@ -169,6 +171,7 @@ key = "s2.pem"
   EXPECT_EQ(config.listen[0].submission, SubmissionPolicy::never);
   EXPECT_EQ(config.listen[0].recipients_max, 500u);
   EXPECT_EQ(config.listen[0].messages_per_session_max, 7u);
+  EXPECT_EQ(config.listen[0].messages_per_client_rate, 2);
   EXPECT_EQ(config.listen[0].sessions_max, 8u);
   EXPECT_EQ(config.listen[0].sessions_per_client_max, 9u);
   EXPECT_EQ(config.listen[0].command_timeout, 1min);
@@ -401,6 +404,21 @@ TEST_F(ConfigFile, that_names_one_that_cannot_be_read_is_told_by_its_field) {
           ":2: admin.token_file: \"/nonexistent/token\" cannot be read: No such file or directory");
   EXPECT_EQ(config.error()[0].line, 2u);
   EXPECT_EQ(config.error()[0].field, "admin.token_file");
+}
+
+TEST_F(ConfigFile, tells_a_key_that_is_not_its_certificates) {
+  const tls::CertificateFiles own, other;
+  const auto with_key = [&](const std::string& key) {
+    return write("sluice.toml", "[[listen]]\ntls_certificate = \"" + own.certificate() +
+                                    "\"\ntls_key = \"" + key + "\"\n");
+  };
+  EXPECT_TRUE(Config::load(with_key(own.key())));
+  const std::string path = with_key(other.key());
+  const auto config = Config::load(path);
+  ASSERT_FALSE(config.has_value());
+  ASSERT_EQ(config.error().size(), 1u);
+  EXPECT_EQ(config.error()[0].text,
+            path + ":3: listen.tls_key: \"" + other.key() + "\" is not the certificate's key");
 }
 
 TEST_F(ConfigFile, tells_each_mistake_of_a_users_file_by_its_listener) {

@@ -1,0 +1,44 @@
+#include "engine/intake/smtp_listener.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace sluice::engine::intake {
+
+std::expected<SmtpListenerPtr, std::string> SmtpListener::open(const ListenPolicy& policy,
+                                                               const std::string& hostname) {
+  tls::ContextPtr tls;
+  if (!policy.tls_certificate.empty()) {
+    auto made = tls::Context::server(policy.tls_certificate, policy.tls_key);
+    if (!made) {
+      const auto& [is_of_key, message] = made.error();
+      return std::unexpected(
+          fmt::format("{}: {}", is_of_key ? policy.tls_key : policy.tls_certificate, message));
+    }
+    tls = std::move(*made);
+  }
+  std::shared_ptr<const Users> users;
+  if (!policy.users.empty()) {
+    auto loaded = Users::load(policy.users);
+    if (!loaded) {
+      const UsersError& first = loaded.error().front();
+      return std::unexpected(fmt::format("{}:{}: {}", policy.users, first.line, first.message));
+    }
+    users = std::make_shared<const Users>(std::move(*loaded));
+  }
+  const smtp::ServerOptions server{
+      .hostname = hostname,
+      .message_bytes_max = std::min(policy.message_bytes_max, content_bytes_max),
+      .recipients_max = policy.recipients_max,
+      .transactions_max = policy.messages_per_session_max,
+      .offers_starttls = tls && policy.tls == ListenTls::starttls,
+      .offers_auth = tls && users,
+      .offers_etrn = policy.etrn};
+  return std::make_shared<const SmtpListener>(
+      SmtpListener{policy, Networks(policy.allow), std::move(tls), std::move(users),
+                   std::make_shared<ClientRates>(policy.messages_per_client_rate), server});
+}
+
+}  // namespace sluice::engine::intake
