@@ -93,6 +93,7 @@ struct Config {
   std::string source;    // the file it was read from; "" for built-in defaults
   std::string hostname;  // default: the system's
   std::string spool = "/var/spool/sluice", log = "/var/log/sluice";
+  std::string user;     // root becomes this one; "" to stay
   unsigned shards = 0;  // 0: one a core
   std::vector<io::SocketAddress> dns_servers;
   InDoubtPolicy in_doubt = InDoubtPolicy::resend;

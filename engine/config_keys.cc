@@ -83,6 +83,10 @@ constexpr ConfigKey keys[] = {
      "Folder of the spool; one running engine owns it.", into<Config, &Config::spool>},
     {"engine", "log", path, "\"/var/log/sluice\"", "", "", "", false,
      "Folder of the transaction log, `transactions.jsonl`.", into<Config, &Config::log>},
+    {"engine", "user", text, "\"\"", "", "", "", true,
+     "Whom `sluice serve` becomes when root starts it, before it opens the spool; of root's rights "
+     "it keeps the one to bind ports below 1024. Empty: nobody.",
+     into<Config, &Config::user>},
     {"engine", "shards", count, "0", "0", "256", "", false,
      "Threads that deliver, each with its own ring. 0: one a core.", into<Config, &Config::shards>},
 

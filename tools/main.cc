@@ -15,6 +15,7 @@
 #include "tools/check_command.h"
 #include "tools/explain_command.h"
 #include "tools/log_command.h"
+#include "tools/privileges.h"
 #include "tools/queue_command.h"
 #include "tools/send_command.h"
 #include "tools/sendmail/sendmail_command.h"
@@ -112,7 +113,7 @@ int main(int argc, char** argv) {
   // reason to die.
   std::signal(SIGPIPE, SIG_IGN);
   const std::string_view called = argc > 0 ? argv[0] : "";
-  if (called.substr(called.rfind('/') + 1) == "sendmail")
+  if (called.substr(called.rfind('/') + 1) == "sendmail" || has_foreign_rights())
     return run(*std::ranges::find(commands, "sendmail", &Command::name), argc, argv);
   if (argc < 2) {
     print_overview(stderr);

@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include <cstdio>
 
 #include "tools/command_line.h"
+#include "tools/privileges.h"
 #include "tools/progress.h"
 #include "tools/run_engine.h"
 
@@ -52,6 +54,11 @@ int serve_command(int argc, char** argv) {
     if (auto mistake = config->override_next_hop(next_hop)) {
       fmt::print(stderr, "sluice serve: --next-hop {}: {}\n", next_hop, *mistake);
       return EX_USAGE;
+    }
+  if (!config->user.empty() && ::geteuid() == 0)
+    if (auto done = become(config->user, {config->spool, config->log}); !done) {
+      fmt::print(stderr, "sluice serve: {}\n", done.error());
+      return EX_NOPERM;
     }
 
   auto result = run_engine(

@@ -91,7 +91,7 @@ std::string folded(std::string_view address) {
 }
 
 std::string scratch_folder() {
-  const char* folder = std::getenv("TMPDIR");
+  const char* folder = ::secure_getenv("TMPDIR");
   return folder != nullptr && *folder != '\0' ? folder : "/tmp";
 }
 

@@ -49,6 +49,7 @@ T
   send --config "$tmp/c.toml" >/dev/null
   mkdir -p "$2" && fill
   "$sluice" sink --listen "127.0.0.1:$port" --json >"$tmp/sink.json" 2>/dev/null & sink=$!
+  : >"$tmp/serve.err"  # the background job may empty it only after we looked
   "$sluice" serve --config "$tmp/c.toml" --until-empty 2>"$tmp/serve.err" & engine=$!
   for _ in $(seq 300); do grep -q 'deliveries pause' "$tmp/serve.err" && break; sleep 0.1; done
   grep -q 'deliveries pause' "$tmp/serve.err" || fail "no pause was told"

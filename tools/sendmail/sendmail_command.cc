@@ -21,6 +21,7 @@
 #include "io/uring.h"
 #include "tools/command_line.h"
 #include "tools/exit_code.h"
+#include "tools/privileges.h"
 #include "tools/sendmail/arguments.h"
 
 namespace sluice::tools {
@@ -233,6 +234,8 @@ int sendmail_command(int argc, char** argv) {
     return EX_OK;
   }
   if (arguments->mode == SendmailArguments::Mode::run_queue) return EX_OK;
+  if (has_foreign_rights() && !(arguments->config.empty() && arguments->spool.empty()))
+    return fail(EX_NOPERM, "--config and --spool are not for a sendmail that runs as another user");
   const auto config = ConfigurationOptions(arguments->config, arguments->spool).load();
   if (!config) return EX_CONFIG;
   return send(*arguments, *config);
