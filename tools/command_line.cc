@@ -54,7 +54,7 @@ std::optional<engine::Config> ConfigurationOptions::load() const {
   }
   if (!spool_.empty()) {
     config->spool = spool_;
-    if (config->source.empty()) config->log = spool_ + "/log";
+    if (config->log == engine::Config().log) config->log = spool_ + "/log";
   }
   return *std::move(config);
 }

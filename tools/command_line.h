@@ -34,8 +34,8 @@ class ConfigurationOptions {
                      const char* meaning = "The spool's folder, instead of the configuration's");
 
   /// What `--config` names, the system's file or the defaults; `--spool DIR` puts that spool in its
-  /// place, and, when no configuration file says where the transaction log goes, DIR/log for it.
-  /// nullopt: all mistakes were printed to stderr; exit with EX_CONFIG.
+  /// place, and, unless the configuration puts the transaction log elsewhere than the default,
+  /// DIR/log for it. nullopt: all mistakes were printed to stderr; exit with EX_CONFIG.
   std::optional<engine::Config> load() const;
 
  private:

@@ -51,4 +51,13 @@ try 0 '"ok": true' "$sluice" check --config "$scratch/good.toml" --json
 code=0
 "$sluice" check --describe >/dev/full 2>"$scratch/err" || code=$?
 [[ $code == 74 ]] || { bad=1; echo "a full disk: exit $code: $(<"$scratch/err")"; }
+# The log of a spool of one's own is beside it, unless the configuration puts it elsewhere.
+printf '[engine]\nhostname = "mta1.news.example"\n' >"$scratch/good.toml"
+printf '[engine]\nlog = "%s/elsewhere"\n' "$scratch" >"$scratch/log.toml"
+mkdir -p "$scratch/mine/log" "$scratch/elsewhere"
+printf '{"time":"2026-11-22T10:00:00.000000Z","event":"delivered","id":"a.0","recipient":"beside@x.example"}\n' >"$scratch/mine/log/transactions.jsonl"
+printf '{"time":"2026-11-22T10:00:00.000000Z","event":"delivered","id":"a.0","recipient":"elsewhere@x.example"}\n' >"$scratch/elsewhere/transactions.jsonl"
+try 0 'beside@x.example' "$sluice" log --config "$scratch/good.toml" --spool "$scratch/mine"
+try 0 'elsewhere@x.example' "$sluice" log --config "$scratch/log.toml" --spool "$scratch/mine"
+
 exit $bad
