@@ -4,7 +4,9 @@
 #include <openssl/ssl.h>
 
 #include <algorithm>
+#include <span>
 #include <string>
+#include <utility>
 
 #include "tests/unit/engine/tls/certificate_files.h"
 
@@ -165,6 +167,35 @@ TEST(TlsChannel, fails_on_what_is_no_tls) {
     Pair::pass(server, wire, plain, out, SIZE_MAX);
     EXPECT_EQ(server.state(), Channel::State::failed);
     server.close(out);
+  }
+}
+
+TEST(TlsChannel, does_not_open_when_a_flight_was_changed) {
+  // Whatever octet somebody on the way changes: no octet comes out, and the two do not agree.
+  const ContextPtr of_server = server_context();
+  const size_t hello_bytes = Pair(of_server).to_server.size();
+  constexpr size_t version_bytes =
+      3;  // of a record: which nobody reads any more (RFC 8446 section 5.1)
+  for (size_t place = version_bytes; place < hello_bytes; ++place) {
+    Pair pair(of_server);
+    pair.to_server[place] = static_cast<char>(pair.to_server[place] ^ (1 << place % 8));
+    pair.exchange();
+    EXPECT_FALSE(pair.client.is_open() && pair.server.is_open()) << place;
+    EXPECT_EQ(pair.at_server + pair.at_client, "") << place;
+  }
+}
+
+TEST(TlsChannel, outlives_a_handshake_that_stops_anywhere) {
+  const ContextPtr of_server = server_context();
+  const size_t hello_bytes = Pair(of_server).to_server.size();
+  for (size_t bytes = 0; bytes < hello_bytes; bytes += 7) {
+    Pair pair(of_server);
+    pair.to_server.resize(bytes);
+    pair.exchange();
+    EXPECT_EQ(pair.server.state(), Channel::State::handshake) << bytes;
+    pair.server.close(pair.to_client);
+    EXPECT_EQ(pair.to_client, "");
+    EXPECT_EQ(pair.server.state(), Channel::State::ended);
   }
 }
 
