@@ -16,7 +16,7 @@ namespace sluice::tools {
 namespace {
 
 constexpr const char* examples = R"(
-Phases: greeting, ehlo, mail, rcpt, data, final_dot, rset, quit; block (within the content: drop, stall, delay) and connect (drop).
+Phases: greeting, ehlo, starttls, mail, rcpt, data, final_dot, rset, quit; block (within the content: drop, stall, delay) and connect (drop).
 Actions: a reply (451, '550 5.7.1 no thanks'), drop (closes), stall (never answers), garbage (no SMTP), slow (an octet a second).
 A message counts once its final dot was answered with 250.
 
@@ -25,9 +25,10 @@ Examples:
   sluice sink --count 100000 --quiet --json > result.json
   sluice sink --save mails --fault rcpt:451@10 --delay final_dot=5s
   sluice sink --fault 'mail:550 5.7.1 not from you@5' --fault final_dot:drop@1
+  sluice sink --tls-certificate mx.pem --tls-key mx.key    (STARTTLS)
   sluice sink --extensions '8BITMIME,SIZE 10000000'    (no PIPELINING)
 
-SIGTERM and SIGINT end it. Exit codes: 0 done, 64 usage, 69 io_uring or the address is not to be had, 73 DIR cannot be written.
+SIGTERM and SIGINT end it. Exit codes: 0 done, 64 usage, 66 no certificate or key, 69 io_uring or the address is not to be had, 73 DIR cannot be written.
 )";
 
 void print_json(const sink::Result& result, double rate) {
@@ -76,6 +77,21 @@ std::optional<int> prepare_directory(const std::string& directory) {
   return EX_CANTCREAT;
 }
 
+/// nullopt, or the exit code after a message.
+std::optional<int> open_tls(sink::Options& options, const std::string& certificate,
+                            const std::string& key) {
+  auto made = engine::tls::Context::server(certificate, key);
+  if (!made) {
+    fmt::print(stderr, "sluice sink: {} {}\n", made.error().is_of_key ? key : certificate,
+               made.error().message);
+    return EX_NOINPUT;
+  }
+  options.tls = std::move(*made);
+  options.receiver.has_tls = true;
+  options.receiver.extensions.insert(options.receiver.extensions.begin(), "STARTTLS");
+  return std::nullopt;
+}
+
 int serve(const sink::Options& options, bool quiet, bool json) {
   const auto announce = [](const io::SocketAddress& address) {
     fmt::print(stderr, "sluice sink: listening on {}\n", address.text());
@@ -105,7 +121,7 @@ int sink_command(int argc, char** argv) {
                "sluice sink");
   app.footer(examples);
   sink::Options options;
-  std::string listen = "127.0.0.1:2525", unused_config;
+  std::string listen = "127.0.0.1:2525", certificate, key, unused_config;
   std::vector<std::string> delays, faults;
   std::optional<std::string> extensions;
   bool quiet = false, json = false;
@@ -129,6 +145,10 @@ int sink_command(int argc, char** argv) {
          "What EHLO offers, with commas between; default: PIPELINING,SIZE 104857600,8BITMIME,"
          "SMTPUTF8,ENHANCEDSTATUSCODES")
       ->type_name("LIST");
+  app.add_option("--tls-certificate", certificate,
+                 "PEM file with a certificate and its chain: STARTTLS is offered")
+      ->type_name("FILE");
+  app.add_option("--tls-key", key, "PEM file with the certificate's key")->type_name("FILE");
   app.add_option("--hostname", options.receiver.hostname, "Name in the greeting")
       ->capture_default_str();
   app.add_option("--threads", options.threads, "Threads that receive")
@@ -150,6 +170,10 @@ int sink_command(int argc, char** argv) {
   for (const std::string& fault : faults)
     if (const auto added = options.plan.add_fault(fault); !added)
       return usage("--fault: " + added.error());
+  if (certificate.empty() != key.empty())
+    return usage("--tls-certificate and --tls-key go together");
+  if (!certificate.empty())
+    if (const auto code = open_tls(options, certificate, key)) return *code;
   if (extensions) options.receiver.extensions = CLI::detail::split(*extensions, ',');
   std::erase_if(options.receiver.extensions, [](const std::string& one) { return one.empty(); });
   options.receiver.keep_content = !options.directory.empty();

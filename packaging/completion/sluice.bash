@@ -49,7 +49,7 @@ _sluice() {
     log) words='--help --recipient --id --campaign --destination --event --since --until --follow --json --history --log --spool --config' ;;
     check) words='--help --defaults --describe --json --config' ;;
     sendmail) words='--help -t -i -f -F -N -R -V --config --spool' ;;
-    sink) words='--help --listen --count --save --delay --fault --extensions --hostname --threads --quiet --config --json' ;;
+    sink) words='--help --listen --count --save --delay --fault --extensions --tls-certificate --tls-key --hostname --threads --quiet --config --json' ;;
   esac
   mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
 }

@@ -96,6 +96,8 @@ complete -c sluice -n '__fish_seen_subcommand_from sink' -l save -x -a '(__fish_
 complete -c sluice -n '__fish_seen_subcommand_from sink' -l delay -x -d 'answer later'
 complete -c sluice -n '__fish_seen_subcommand_from sink' -l fault -x -d 'fail on purpose'
 complete -c sluice -n '__fish_seen_subcommand_from sink' -l extensions -x -d 'what EHLO offers'
+complete -c sluice -n '__fish_seen_subcommand_from sink' -l tls-certificate -r -F -d 'certificate and chain'
+complete -c sluice -n '__fish_seen_subcommand_from sink' -l tls-key -r -F -d 'its key'
 complete -c sluice -n '__fish_seen_subcommand_from sink' -l hostname -x -d 'name in the greeting'
 complete -c sluice -n '__fish_seen_subcommand_from sink' -l threads -x -d 'threads that receive'
 complete -c sluice -n '__fish_seen_subcommand_from sink' -l quiet -d 'errors only'

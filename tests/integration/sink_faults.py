@@ -2,6 +2,8 @@
 """sluice sink over real sockets: every fault, delays, saving, counting, two threads, and Postfix's smtp-source as a client."""
 import pathlib
 import re
+import smtplib
+import ssl
 import subprocess
 import tempfile
 import time
@@ -135,12 +137,47 @@ def holds_a_client_that_reads_nothing():
         assert sent < 400_000_000 and resident < 100_000, (sent, resident)
 
 
+def speaks_tls():
+    with tempfile.TemporaryDirectory() as folder:
+        pem, key = pathlib.Path(folder) / "pem", pathlib.Path(folder) / "key"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=mx.example", "-out", pem, "-keyout", key],
+                       check=True, capture_output=True)
+        trust = ssl.create_default_context(cafile=pem)
+        trust.check_hostname = False
+        tls = ("--tls-certificate", pem, "--tls-key", key)
+        got = pathlib.Path(folder) / "got"
+        body = "Message-ID: <1@x>\r\n\r\n" + "octets\r\n" * 30000
+        with Sink(*tls, "--save", got, "--delay", "starttls=100ms") as sink:
+            for _ in range(2):
+                with smtplib.SMTP("127.0.0.1", sink.port, timeout=20) as client:
+                    client.starttls(context=trust)
+                    client.ehlo()
+                    assert not client.has_extn("starttls") and client.has_extn("pipelining")
+                    client.sendmail("s@x", ["r@x"], body)
+            # What came with STARTTLS is gone: the handshake is the next that is heard.
+            with sink.connect() as connection:
+                connection.sendall(b"EHLO c\r\nSTARTTLS\r\n" + message(7))
+                time.sleep(0.5)
+                connection.sendall(b"QUIT\r\n")
+                assert read_all(connection).split(b"220 2.0.0 Begin TLS\r\n")[1][:1] in (b"", b"\x15")
+        assert sink.result["messages"] == 2 and all(f.read_bytes().endswith(b"octets\r\n") for f in got.iterdir()), sink.result
+        with Sink(*tls, "--fault", "starttls:454 4.7.0 not now") as sink, smtplib.SMTP("127.0.0.1", sink.port, timeout=20) as client:
+            try:
+                client.starttls(context=trust)
+                raise AssertionError("it began TLS")
+            except smtplib.SMTPResponseException as refusal:
+                assert refusal.smtp_code == 454
+            client.sendmail("s@x", ["r@x"], body)
+
+
 def says_what_is_wrong():
     def failure(*options):
         done = subprocess.run([SLUICE, "sink", *options], capture_output=True, text=True, timeout=20)
         return done.returncode, done.stderr
     assert failure("--fault", "foo:drop")[0] == 64
     assert failure("--listen", "localhost:1")[0] == 64
+    assert failure("--tls-key", "/dev/null")[0] == 64
+    assert failure("--tls-certificate", "/dev/null", "--tls-key", "/dev/null") == (66, "sluice sink: /dev/null holds no certificate in PEM\n")
     with Sink() as sink:
         code, error = failure("--listen", f"127.0.0.1:{sink.port}")
         assert code == 69 and "Address already in use" in error, error
@@ -158,7 +195,7 @@ def smtp_source_is_content():
 
 
 for test in (counts, ends_at_count_and_lets_the_client_finish, counts_what_a_dying_client_had_sent, every_fault,
-             delays_hold_answers_back_and_what_follows_waits, saves_before_it_answers, holds_a_client_that_reads_nothing,
+             delays_hold_answers_back_and_what_follows_waits, saves_before_it_answers, holds_a_client_that_reads_nothing, speaks_tls,
              says_what_is_wrong, smtp_source_is_content):
     test()
     print("ok", test.__name__, flush=True)

@@ -15,9 +15,9 @@ namespace {
 using engine::smtp::Stage;
 
 /// In the order of a session; the last two need no answer, so not every action makes sense there.
-constexpr std::array stages = {Stage::greeting, Stage::ehlo,      Stage::mail, Stage::rcpt,
-                               Stage::data,     Stage::final_dot, Stage::rset, Stage::quit,
-                               Stage::connect,  Stage::block};
+constexpr std::array stages = {Stage::greeting, Stage::ehlo,    Stage::starttls,  Stage::mail,
+                               Stage::rcpt,     Stage::data,    Stage::final_dot, Stage::rset,
+                               Stage::quit,     Stage::connect, Stage::block};
 
 std::expected<Stage, std::string> parse_stage(std::string_view text) {
   const auto found = std::ranges::find(stages, text, engine::smtp::name);

@@ -162,12 +162,13 @@ void Receiver::recognise(std::string_view line) {
     Verb verb;
     std::optional<Stage> stage;
   };
-  static constexpr std::array<Known, 9> commands = {{
+  static constexpr std::array<Known, 10> commands = {{
       {"MAIL", Verb::mail, Stage::mail},
       {"RCPT", Verb::rcpt, Stage::rcpt},
       {"DATA", Verb::data, Stage::data},
       {"EHLO", Verb::ehlo, Stage::ehlo},
       {"HELO", Verb::helo, {}},
+      {"STARTTLS", Verb::starttls, Stage::starttls},
       {"RSET", Verb::rset, Stage::rset},
       {"NOOP", Verb::noop, {}},
       {"VRFY", Verb::vrfy, {}},
@@ -202,7 +203,8 @@ std::string_view Receiver::objection() {
   if (state_ == State::refused) return "503 5.5.1 No service here\r\n";
   switch (verb_) {
     case Verb::ehlo:
-    case Verb::helo: return argument_.empty() ? "501 5.5.4 Say who you are\r\n" : "";
+    case Verb::helo:     return argument_.empty() ? "501 5.5.4 Say who you are\r\n" : "";
+    case Verb::starttls: return starttls_objection();
     case Verb::data:
       if (!argument_.empty()) return "501 5.5.4 DATA has no parameters\r\n";
       if (state_ == State::rcpt) return {};
@@ -210,6 +212,18 @@ std::string_view Receiver::objection() {
                                    : "503 5.5.1 MAIL first\r\n";
     default: return mail_or_rcpt_objection();
   }
+}
+
+std::string_view Receiver::starttls_objection() const {
+  if (is_tls_ || !offers("STARTTLS")) return "502 5.5.1 Not offered\r\n";
+  if (!argument_.empty()) return "501 5.5.4 STARTTLS has no parameters\r\n";
+  if (state_ != State::ready) return "503 5.5.1 Not now\r\n";
+  return options_.has_tls ? "" : "454 4.7.0 TLS not available\r\n";
+}
+
+void Receiver::tls_started() {
+  is_tls_ = true;
+  state_ = State::greeted;
 }
 
 std::string_view Receiver::mail_or_rcpt_objection() {
@@ -270,7 +284,8 @@ Receiver::Outcome Receiver::answer(std::string& out, std::optional<std::string_v
     append_normal_answer(out);
   }
   Outcome outcome{.taken = content_ended_ && is_positive,
-                  .close = verb_ == Verb::quit || (instead && instead->starts_with("421"))};
+                  .close = verb_ == Verb::quit || (instead && instead->starts_with("421")),
+                  .starts_tls = verb_ == Verb::starttls && is_positive};
   if (is_positive)
     accept();
   else if (state_ == State::greeting)
@@ -324,17 +339,19 @@ void Receiver::append_normal_answer(std::string& out) const {
       out += options_.hostname;
       out += "\r\n";
       return;
-    case Verb::ehlo: {
-      const auto& extensions = options_.extensions;
-      fmt::format_to(std::back_inserter(out), "250{}{}\r\n", extensions.empty() ? ' ' : '-',
-                     options_.hostname);
-      for (const std::string& extension : extensions)
-        fmt::format_to(std::back_inserter(out), "250{}{}\r\n",
-                       &extension == &extensions.back() ? ' ' : '-', extension);
-      return;
-    }
-    default: out += "250 2.0.0 Ok\r\n";
+    case Verb::ehlo:     return append_extensions(out);
+    case Verb::starttls: out += "220 2.0.0 Begin TLS\r\n"; return;
+    default:             out += "250 2.0.0 Ok\r\n";
   }
+}
+
+void Receiver::append_extensions(std::string& out) const {
+  std::vector<std::string_view> lines = {options_.hostname};
+  for (const std::string& extension : options_.extensions)
+    if (!is_tls_ || !equal_ignoring_case(extension, "STARTTLS")) lines.push_back(extension);
+  for (const std::string_view& line : lines)
+    fmt::format_to(std::back_inserter(out), "250{}{}\r\n", &line == &lines.back() ? ' ' : '-',
+                   line);
 }
 
 void Receiver::forget_transaction() {

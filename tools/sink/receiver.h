@@ -17,6 +17,7 @@ struct ReceiverOptions {
   std::vector<std::string> extensions = {"PIPELINING", "SIZE 104857600", "8BITMIME", "SMTPUTF8",
                                          "ENHANCEDSTATUSCODES"};
   bool keep_content = false;
+  bool has_tls = false;  // for who says STARTTLS, which is offered where it is an extension
 };
 
 /// The receiving side of SMTP (RFC 5321), as a pure machine: octets in, replies out. It takes one
@@ -31,8 +32,9 @@ class Receiver {
     content_ended,  // the final dot came: answer() it
   };
   struct Outcome {
-    bool taken = false;  // this answer took responsibility for a message
-    bool close = false;  // the connection ends after this answer (QUIT, 421)
+    bool taken = false;       // this answer took responsibility for a message
+    bool close = false;       // the connection ends after this answer (QUIT, 421)
+    bool starts_tls = false;  // what comes next is a handshake; then tls_started()
   };
   static constexpr size_t line_bytes_max = 4096;
   static constexpr size_t head_bytes_max = 64 * 1024;
@@ -53,6 +55,9 @@ class Receiver {
   /// decides what it means.
   Outcome answer(std::string& out, std::optional<std::string_view> instead = {});
 
+  /// From here on input comes out of TLS, and the session begins anew (RFC 3207 section 4.2).
+  void tls_started();
+
   // The message of the last content_ended, until the next call of next().
   const std::string& sender() const { return sender_; }
   std::span<const std::string> recipients() const { return {recipients_.data(), recipient_count_}; }
@@ -64,7 +69,20 @@ class Receiver {
   std::string content() const;
 
  private:
-  enum class Verb : uint8_t { none, ehlo, helo, mail, rcpt, data, rset, noop, vrfy, quit, unknown };
+  enum class Verb : uint8_t {
+    none,
+    ehlo,
+    helo,
+    starttls,
+    mail,
+    rcpt,
+    data,
+    rset,
+    noop,
+    vrfy,
+    quit,
+    unknown
+  };
   enum class State : uint8_t { greeting, greeted, ready, mail, rcpt, content, refused };
 
   Event take_line(std::span<const std::byte>& input);
@@ -73,10 +91,12 @@ class Receiver {
   void recognise(std::string_view line);
   std::string_view objection();
   std::string_view mail_or_rcpt_objection();
+  std::string_view starttls_objection() const;
   bool offers(std::string_view keyword) const;
   bool parameters_known(std::string_view parameters) const;
   void accept();
   void append_normal_answer(std::string& out) const;
+  void append_extensions(std::string& out) const;
   void forget_transaction();
 
   const ReceiverOptions& options_;
@@ -85,6 +105,7 @@ class Receiver {
   Verb verb_ = Verb::none;
   std::optional<Stage> stage_ = Stage::greeting;
   std::string_view objection_;  // the answer to what is wrong in itself; "" when nothing is
+  bool is_tls_ = false;
   bool content_begun_ = false, content_ended_ = false, head_is_whole_ = false,
        line_is_long_ = false;
   uint64_t content_bytes_ = 0;

@@ -37,12 +37,9 @@ void Session::start() {
 void Session::received(io::Receive&, const io::Completion& completion) {
   if (completion.more) {
     if (closing_) return;
-    if (!is_paused()) return consume(completion.bytes);
-    pending_.append(reinterpret_cast<const char*>(completion.bytes.data()),
-                    completion.bytes.size());
-    if (pending_.size() > pending_bytes_max && !receive_.cancelled)
-      shard_.proactor().cancel(receive_);
-    return;
+    if (std::exchange(tls_is_next_, false))
+      channel_ = std::make_unique<engine::tls::Channel>(shard_.options().tls);
+    return channel_ ? decrypt(completion.bytes) : take(completion.bytes);
   }
   if (completion.result == -ECANCELED && !closing_) {
     if (!is_paused()) shard_.proactor().submit(receive_);
@@ -58,6 +55,24 @@ void Session::received(io::Receive&, const io::Completion& completion) {
   touch();
 }
 
+void Session::decrypt(Bytes octets) {
+  using State = engine::tls::Channel::State;
+  const bool was_open = channel_->is_open();
+  std::string plain;
+  channel_->receive(octets, plain, wire_);
+  if (!was_open && channel_->is_open()) receiver_.tls_started();
+  if (!plain.empty()) take(std::as_bytes(std::span<const char>(plain)));
+  if (channel_->state() == State::failed) closing_ = true;
+  touch();
+}
+
+void Session::take(Bytes input) {
+  if (!is_paused()) return consume(input);
+  pending_.append(reinterpret_cast<const char*>(input.data()), input.size());
+  if (pending_.size() > pending_bytes_max && receive_.in_flight && !receive_.cancelled)
+    shard_.proactor().cancel(receive_);
+}
+
 bool Session::is_paused() const { return held_ || out_.size() > out_bytes_max; }
 
 void Session::consume(Bytes input) {
@@ -65,6 +80,8 @@ void Session::consume(Bytes input) {
     const Receiver::Event event = receiver_.next(input);
     if (event == Receiver::Event::needs_input) break;
     settle();
+    // Nothing that came with STARTTLS outlives it (RFC 3207 section 6).
+    if (tls_is_next_) input = {};
   }
   if (!closing_ && !input.empty())
     pending_.append(reinterpret_cast<const char*>(input.data()), input.size());
@@ -114,6 +131,10 @@ void Session::answer(std::optional<std::string_view> instead) {
   if (instead && (instead->starts_with('4') || instead->starts_with('5')))
     shard_.tally().refusals += 1;
   if (outcome.close) closing_ = true;
+  if (outcome.starts_tls) {
+    tls_is_next_ = true;
+    pending_.clear();
+  }
   touch();
 }
 
@@ -179,9 +200,15 @@ void Session::touch() {
 void Session::flush() {
   touched_ = false;
   if (send_.in_flight) return;
-  if (out_.empty() || gone_) return try_to_end();
-  sending_.swap(out_);
-  out_.clear();
+  if (channel_ && channel_->is_open()) {
+    channel_->send(out_, wire_);
+    out_.clear();
+    if (closing_) channel_->close(wire_);
+  }
+  std::string& ready = channel_ ? wire_ : out_;
+  if (ready.empty() || gone_) return try_to_end();
+  sending_.swap(ready);
+  ready.clear();
   send_.bytes = std::as_bytes(std::span(sending_));
   shard_.proactor().submit(send_);
   resume();
@@ -189,7 +216,7 @@ void Session::flush() {
 
 void Session::sent(io::Send&, const io::Completion& completion) {
   if (completion.result < 0) gone_ = closing_ = true;
-  if (!out_.empty() || closing_) touch();
+  if (!out_.empty() || !wire_.empty() || closing_) touch();
 }
 
 void Session::drop() {

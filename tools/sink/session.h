@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 
+#include "engine/tls/channel.h"
 #include "io/event_loop.h"
 #include "tools/sink/fault_plan.h"
 #include "tools/sink/receiver.h"
@@ -35,6 +36,8 @@ class Session {
   void timer_fired();
   void saved(int32_t result);
 
+  void decrypt(Bytes octets);
+  void take(Bytes input);
   void consume(Bytes input);
   void settle();
   void act();
@@ -56,14 +59,17 @@ class Session {
   FaultPlan::Decision decision_;
   std::string pending_;  // input that came while none was taken
   std::string out_, sending_;
-  std::string slow_;  // an answer that goes out an octet a second
+  std::unique_ptr<engine::tls::Channel> channel_;  // null: no TLS
+  std::string wire_;                               // with TLS: what is to be sent as it is
+  std::string slow_;                               // an answer that goes out an octet a second
   size_t slow_at_ = 0;
   std::unique_ptr<Saving> saving_;
-  bool held_ = false;     // by a delay, a stall, a slow answer, or a message being saved
-  bool hurried_ = false;  // the peer has closed: what it sent is taken without further delays
-  bool closing_ = false;  // takes no input any more; ends when all is sent
-  bool gone_ = false;     // nothing can be sent any more
-  bool touched_ = false;  // in the shard's list for flush()
+  bool tls_is_next_ = false;  // STARTTLS was answered: the peer begins a handshake
+  bool held_ = false;         // by a delay, a stall, a slow answer, or a message being saved
+  bool hurried_ = false;      // the peer has closed: what it sent is taken without further delays
+  bool closing_ = false;      // takes no input any more; ends when all is sent
+  bool gone_ = false;         // nothing can be sent any more
+  bool touched_ = false;      // in the shard's list for flush()
 };
 
 }  // namespace sluice::tools::sink

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/tls/context.h"
 #include "io/event_loop.h"
 #include "io/slot_pool.h"
 #include "tools/sink/fault_plan.h"
@@ -23,6 +24,7 @@ struct Options {
   std::string directory;            // where messages are saved; "": nowhere
   ReceiverOptions receiver;
   FaultPlan plan;
+  engine::tls::ContextPtr tls;  // null: no TLS
 };
 
 class Shard;

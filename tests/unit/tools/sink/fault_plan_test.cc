@@ -41,10 +41,10 @@ TEST(FaultPlan, faults_of_one_phase_share_its_cases) {
 TEST(FaultPlan, says_what_is_wrong) {
   const auto fault = [](std::string_view text) { return FaultPlan().add_fault(text).error(); };
   EXPECT_EQ(fault("rcpt"), "'rcpt': expected PHASE:ACTION, as in rcpt:451@10");
-  EXPECT_EQ(
-      fault("foo:drop"),
-      "'foo' is no phase of a sink; phases: greeting, ehlo, mail, rcpt, data, final_dot, rset, "
-      "quit, connect, block");
+  EXPECT_EQ(fault("foo:drop"),
+            "'foo' is no phase of a sink; phases: greeting, ehlo, starttls, mail, rcpt, data, "
+            "final_dot, rset, "
+            "quit, connect, block");
   EXPECT_TRUE(fault("rcpt:explode").starts_with("'explode' is no action; actions: a reply"));
   EXPECT_TRUE(fault("rcpt:99").starts_with("'99' is no action"));
   EXPECT_TRUE(fault("rcpt:651").starts_with("'651' is no action"));

@@ -59,6 +59,32 @@ constexpr std::string_view two_messages_replies =
     "250 2.1.5 Ok\r\n354 End with a dot\r\n250 2.0.0 Taken\r\n250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n"
     "354 End with a dot\r\n250 2.0.0 Taken\r\n250 2.0.0 Ok\r\n250 2.0.0 Ok\r\n221 2.0.0 Bye\r\n";
 
+TEST(Receiver, begins_anew_under_tls) {
+  const ReceiverOptions options{
+      .hostname = "s", .extensions = {"STARTTLS", "PIPELINING"}, .has_tls = true};
+  Receiver receiver(options);
+  std::string replies;
+  bool starts_tls = false;
+  const auto say = [&](std::string_view text) {
+    auto input = octets(text);
+    while (receiver.next(input) != Receiver::Event::needs_input)
+      starts_tls |= receiver.answer(replies).starts_tls;
+  };
+  receiver.answer(replies);
+  say("STARTTLS\r\nEHLO c\r\nSTARTTLS now\r\n");
+  EXPECT_FALSE(starts_tls);
+  say("STARTTLS\r\n");
+  EXPECT_TRUE(starts_tls);
+  EXPECT_EQ(replies,
+            "220 s ESMTP Sluice sink\r\n503 5.5.1 Not now\r\n250-s\r\n250-STARTTLS\r\n"
+            "250 PIPELINING\r\n501 5.5.4 STARTTLS has no parameters\r\n220 2.0.0 Begin TLS\r\n");
+  receiver.tls_started();
+  replies.clear();
+  say("MAIL FROM:<a@x>\r\nEHLO c\r\nSTARTTLS\r\n");
+  EXPECT_EQ(replies,
+            "503 5.5.1 EHLO first\r\n250-s\r\n250 PIPELINING\r\n502 5.5.1 Not offered\r\n");
+}
+
 TEST(Receiver, takes_messages_the_same_however_the_stream_is_cut) {
   const Played whole = play(keeping, {two_messages});
   EXPECT_EQ(whole.replies, two_messages_replies);
