@@ -21,6 +21,7 @@
 #include "tools/sendmail/sendmail_command.h"
 #include "tools/serve_command.h"
 #include "tools/sink_command.h"
+#include "tools/top/top_command.h"
 
 namespace sluice::tools {
 namespace {
@@ -37,6 +38,7 @@ constexpr Command commands[] = {
     {"queue", queue_command, "see and steer what waits: hold, release, retry, cancel"},
     {"explain", explain_command, "route, limits and the whole timeline of mail to an address"},
     {"log", log_command, "read the transaction log: what became of whom, when and why"},
+    {"top", top_command, "watch a running engine: rates, sessions, what waits where"},
     {"check", check_command, "check a configuration: every mistake in one go"},
     {"sendmail", sendmail_command, "drop-in for sendmail(1): mail from a program on this machine"},
     {"sink", sink_command, "a receiving test server, fast, with faults on demand"},
