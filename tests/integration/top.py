@@ -53,7 +53,7 @@ def says_why_it_cannot(folder):
     assert nobody.returncode == 69 and "does an engine run there" in nobody.stderr and nobody.stderr.count("\n") == 1, nobody
     with Sink() as sink:
         other = top("--once", "--admin", f"127.0.0.1:{sink.port}")
-    assert other.returncode == 69 and "no engine" in other.stderr, other
+    assert other.returncode == 69 and other.stderr.count("\n") == 1, other
     (folder / "none.toml").write_text('[engine]\nhostname = "a.example"\n')
     silent = top("--once", "--config", folder / "none.toml")
     assert silent.returncode == 78 and "admin.address" in silent.stderr, silent
