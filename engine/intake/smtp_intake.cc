@@ -217,6 +217,17 @@ void SmtpIntake::mail_stalled(const spool::Error& error) {
   }
 }
 
+SmtpIntake::~SmtpIntake() {
+  stop(true);
+  const auto is_quiet = [](const Door& door) {
+    return !door.listen.in_flight && !door.accept.in_flight;
+  };
+  while (sessions_.size() > 0 || !std::ranges::all_of(doors_, is_quiet)) {
+    for (SmtpSession* session : std::exchange(graves_, {})) sessions_.destroy(session);
+    if (loop_.proactor().in_flight() > 0) loop_.proactor().wait(io::never, 64);
+  }
+}
+
 void SmtpIntake::stop(bool now) {
   if (!std::exchange(stopping_, true)) {
     loop_.timers().cancel(accept_timer_);

@@ -52,6 +52,8 @@ class SmtpIntake final : spool::MailWriter::Listener {
 
   SmtpIntake(io::EventLoop& loop, const Options& options, Owner& owner);
   SmtpIntake(const SmtpIntake&) = delete;
+  /// Waits until nothing of it is in flight, also when it was never stopped: a start that failed.
+  ~SmtpIntake();
 
   /// Blocking. The error is one line for the operator.
   std::expected<void, std::string> listen();

@@ -24,6 +24,13 @@ std::string SimulatedEngine::open(const engine::Config& config, bool until_empty
   spool_ = std::move(*opened);
   spool::Recovered& recovered = spool_->recovered();
   const uint64_t sequence = recovered.next_sequence;
+  std::vector<engine::intake::SmtpListenerPtr> listeners;
+  for (const engine::ListenPolicy& policy : config.listen) {
+    if (until_empty) break;
+    auto listener = engine::intake::SmtpListener::open(policy, config.hostname);
+    if (!listener) return listener.error();
+    listeners.push_back(*std::move(listener));
+  }
   for (unsigned i = 0; i < cores_.size(); ++i) {
     engine::Shard::Setup setup{.index = i,
                                .counters = counters_,
@@ -37,7 +44,8 @@ std::string SimulatedEngine::open(const engine::Config& config, bool until_empty
                                .notices = {.spool = config.spool,
                                            .hostname = config.hostname,
                                            .postmaster = config.postmaster,
-                                           .notices = config.notices}};
+                                           .notices = config.notices},
+                               .listen = listeners};
     if (i == 0) setup.sealed = std::move(recovered.segments);
     cores_[i]->shard = std::make_unique<engine::Shard>(cores_[i]->loop, mesh_, setup);
     if (auto done = cores_[i]->shard->open(std::move(setup)); !done) return done.error();
