@@ -82,14 +82,30 @@ void SmtpIntake::accepted(Door& door, io::Accept& op, const io::Completion& comp
   CHECK(session != nullptr);  // the ring has no more sockets than there are places
   ++door.sessions;
   const std::string_view objection = objection_to(door, op.remote);
+  session->place = steps_.insert(steps_.end(), session);
   ++clients_[host_of(op.remote)];
   session->start(objection);
 }
 
-std::string_view SmtpIntake::objection_to(const Door& door, const io::SocketAddress& client) const {
+/// A client that says nothing does not keep another out: of those looked at, the one whose session
+/// has not come forward for longest is told 421.
+bool SmtpIntake::make_room(const Door& door) {
+  constexpr unsigned looked_at_most = 64;
+  unsigned looked_at = 0;
+  for (SmtpSession* session : steps_) {
+    if (++looked_at > looked_at_most) return false;
+    if (!session->may_yield() || session->listener().policy.address != door.address()) continue;
+    session->yield();
+    return true;
+  }
+  return false;
+}
+
+std::string_view SmtpIntake::objection_to(const Door& door, const io::SocketAddress& client) {
   const ListenPolicy& policy = door.listener->policy;
   if (stopping_) return "421 4.3.2 Shutting down";
-  if (door.sessions > policy.sessions_max) return "421 4.7.0 Too many sessions; try again later";
+  if (door.sessions > policy.sessions_max && !make_room(door))
+    return "421 4.7.0 Too many sessions; try again later";
   const auto known = clients_.find(host_of(client));
   if (known != clients_.end() && known->second >= policy.sessions_per_client_max)
     return "421 4.7.0 Too many sessions from your address; try again later";
@@ -136,6 +152,7 @@ void SmtpIntake::ended(SmtpSession& session) {
   const auto client = clients_.find(host_of(session.client()));
   if (--client->second == 0) clients_.erase(client);
   std::erase(marked_, &session);
+  steps_.erase(session.place);
   graves_.push_back(&session);
   loop_.request_turn();
 }

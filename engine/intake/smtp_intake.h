@@ -73,6 +73,9 @@ class SmtpIntake final : spool::MailWriter::Listener {
   io::EventLoop& loop() { return loop_; }
   const std::string& hostname() const { return hostname_; }
   void mark(SmtpSession& session);
+  /// The session came a step forward: of those that wait for their client it is the last to yield
+  /// its place to another.
+  void stepped(SmtpSession& session) { steps_.splice(steps_.end(), steps_, session.place); }
   /// Why no message can be taken now; "" when one can.
   std::string_view pressure() const;
   /// False: there is no room for so many octets more.
@@ -111,7 +114,8 @@ class SmtpIntake final : spool::MailWriter::Listener {
   };
 
   void accepted(Door& door, io::Accept& op, const io::Completion& completion);
-  std::string_view objection_to(const Door& door, const io::SocketAddress& client) const;
+  bool make_room(const Door& door);
+  std::string_view objection_to(const Door& door, const io::SocketAddress& client);
   void accept_again();
   void take_results();
   Handed& at(uint64_t ticket) { return handed_[ticket - settled_ - 1]; }
@@ -134,7 +138,8 @@ class SmtpIntake final : spool::MailWriter::Listener {
   io::SlotPool<SmtpSession> sessions_;
   std::map<std::string, uint32_t, std::less<>> clients_;  // sessions by address
   std::vector<SmtpSession*> marked_, graves_;
-  std::deque<Handed> handed_;  // by ticket, from settled_ + 1 on
+  std::list<SmtpSession*> steps_;  // all sessions, by when they last came forward
+  std::deque<Handed> handed_;      // by ticket, from settled_ + 1 on
   uint64_t settled_ = 0;
   std::unordered_map<uint64_t, SmtpSession*> errands_under_way_;  // by number
   uint64_t errand_numbers_ = 0;

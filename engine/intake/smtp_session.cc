@@ -20,6 +20,7 @@ namespace sluice::engine::intake {
 namespace {
 
 // A session keeps its buffers from message to message; a large message must not stay with it.
+constexpr std::string_view shutting_down = "421 4.3.2 Shutting down";
 constexpr size_t bytes_kept = 32 * 1024;
 constexpr size_t deadline_bytes = 64 * 1024;  // of content, within its deadline
 
@@ -140,7 +141,7 @@ void SmtpSession::work(Bytes& input) {
     if (event != smtp::Server::Event::piece || content_.size() / deadline_bytes != stored)
       arm_deadline();
   }
-  if (stopping_ && !ticket_ && !server_.is_in_content()) abort();
+  if (stopping_ && !ticket_ && !server_.is_in_content()) abort(shutting_down);
 }
 
 void SmtpSession::deal_with(smtp::Server::Event event) {
@@ -354,6 +355,7 @@ void SmtpSession::arm_deadline() {
   const io::Duration limit =
       server_.is_in_content() ? policy.content_timeout : policy.command_timeout;
   intake_.loop().timers().arm(timer_, intake_.loop().now() + limit);
+  intake_.stepped(*this);
 }
 
 void SmtpSession::expired() {
@@ -375,12 +377,16 @@ void SmtpSession::expired() {
 
 void SmtpSession::stop() {
   stopping_ = true;
-  if (!ticket_ && !server_.is_in_content()) abort();
+  if (!ticket_ && !server_.is_in_content()) abort(shutting_down);
 }
 
-void SmtpSession::abort() {
+bool SmtpSession::may_yield() const {
+  return !closing_ && !gone_ && !ticket_ && !errand_ && !server_.is_in_content();
+}
+
+void SmtpSession::abort(std::string_view reply) {
   if (closing_) return;
-  server_.close(out_, "421 4.3.2 Shutting down");
+  server_.close(out_, reply);
   forget_content();
   closing_ = true;
   intake_.mark(*this);

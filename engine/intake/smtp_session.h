@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <list>
 #include <memory>
 #include <optional>
 #include <span>
@@ -42,8 +43,10 @@ class SmtpSession {
   void errand_done(const ErrandResult& result);
   /// 421, as soon as no message of it is owed an answer.
   void stop();
-  /// 421 now.
-  void abort();
+  /// It waits for its client, in the middle of nothing: it may be told to yield().
+  bool may_yield() const;
+  /// 421 now, for another to have its place.
+  void yield() { abort("421 4.7.0 Too many sessions, and this one waited for you the longest"); }
   /// The connection broke, or is given up.
   void lost();
   /// Sends what the turn's commands were answered with: one send a turn.
@@ -51,7 +54,9 @@ class SmtpSession {
 
   const io::SocketAddress& client() const { return client_; }
   const SmtpListener& listener() const { return *listener_; }
-  bool is_marked = false;  // the intake's: turn_ended() is due
+  // The intake's:
+  bool is_marked = false;  // turn_ended() is due
+  std::list<SmtpSession*>::iterator place;
 
   static constexpr size_t input_bytes_max = 64 * 1024;
   static constexpr size_t output_bytes_max = 16 * 1024;
@@ -90,6 +95,7 @@ class SmtpSession {
   void forget_content();
   void arm_deadline();
   void receive_on();
+  void abort(std::string_view reply);
   void try_to_end();
 
   SmtpIntake& intake_;
