@@ -19,7 +19,7 @@ Coordinator::Coordinator(Shard& shard, Mesh& mesh, spool::Spool& spool, const Co
     : shard_(shard),
       mesh_(mesh),
       spool_(spool),
-      config_(config),
+      config_(&config),
       until_empty_(until_empty),
       observer_(observer),
       watch_(shard.loop(), spool.folder(), *this),
@@ -151,7 +151,7 @@ void Coordinator::spread_letters(Live& live) {
     source.ranges.push_back({group.first, group.count});
   }
   if (sources.empty()) return;
-  const queue::Standing standing = queue::standing(rules_, campaign, config_, first_group);
+  const queue::Standing standing = queue::standing(rules_, campaign, *config_, first_group);
   for (auto& [number, source] : sources) {
     source.orders = {queue::common(standing.held, source.ranges),
                      queue::common(standing.cancelled, source.ranges)};
@@ -171,7 +171,7 @@ void Coordinator::refuse(std::string message) {
 
 /// O(policies in use), which are few.
 const DestinationPolicy& Coordinator::policy(const Mailing& mailing, std::string_view domain) {
-  DestinationPolicy wanted = config_.destination(domain);
+  DestinationPolicy wanted = config_->destination(domain);
   if (!mailing.message.next_hop.empty()) wanted.next_hops = {std::string(mailing.message.next_hop)};
   const auto same = std::ranges::find(policies_, wanted);
   return same != policies_.end() ? *same : policies_.emplace_back(std::move(wanted));
@@ -199,8 +199,8 @@ const Route& Coordinator::find_route(const Mailing& mailing, std::string_view do
   return *route;
 }
 
-std::vector<Coordinator::Span> Coordinator::spans(const Mailing& mailing) {
-  std::vector<Span> spans;
+std::vector<queue::Routing::Span> Coordinator::spans(const Mailing& mailing) {
+  std::vector<queue::Routing::Span> spans;
   for (const spool::Group& group : mailing.campaign->groups()) {
     const Route& route = this->route(mailing, group.name);
     if (!spans.empty() && spans.back().route == &route)
@@ -220,9 +220,9 @@ bool Coordinator::is_retried(const spool::Campaign& campaign, const std::vector<
 }
 
 void Coordinator::spread(const MailingPtr& mailing, spool::Progress&& recovered) {
-  const std::vector<Span> spans = this->spans(*mailing);
+  const std::vector<queue::Routing::Span> spans = this->spans(*mailing);
   std::map<uint32_t, AddSource> sources;  // by the route's number
-  for (const Span& span : spans) {
+  for (const queue::Routing::Span& span : spans) {
     AddSource& source = sources[span.route->number];
     source.route = span.route, source.mailing = mailing;
     source.ranges.push_back(span.range);
@@ -230,11 +230,11 @@ void Coordinator::spread(const MailingPtr& mailing, spool::Progress&& recovered)
   for (const spool::Wait& wait : recovered.waits) {
     if (wait.recipient >= mailing->campaign->recipients()) continue;
     const auto after = std::ranges::upper_bound(spans, wait.recipient, {},
-                                                [](const Span& s) { return s.range.first; });
+                                                [](const auto& s) { return s.range.first; });
     CHECK(after != spans.begin());
     sources[std::prev(after)->route->number].waits.add(wait);
   }
-  const queue::Standing standing = queue::standing(rules_, *mailing->campaign, config_);
+  const queue::Standing standing = queue::standing(rules_, *mailing->campaign, *config_);
   std::shared_ptr<const queue::EarlierRun> earlier;
   if (!recovered.deferred.empty())
     earlier = std::make_shared<const queue::EarlierRun>(
@@ -261,26 +261,69 @@ void Coordinator::rule_arrived(queue::Rule&& rule) {
     const spool::Campaign& campaign = *live.mailing->campaign;
     const std::vector<Range> concerned = queue::ranges_of(rule, campaign);
     if (concerned.empty()) continue;
-    const queue::Standing standing = queue::standing(rules_, campaign, config_);
-    std::map<uint32_t, std::pair<const Route*, std::vector<Range>>> routes;  // by number
-    for (const Span& span : spans(*live.mailing)) {
-      auto& [route, ranges] = routes[span.route->number];
-      route = span.route;
-      ranges.push_back(span.range);
-    }
-    for (const auto& [number, of_route] : routes) {
-      const auto& [route, ranges] = of_route;
-      std::vector<Range> here = queue::common(concerned, ranges);
-      if (here.empty()) continue;
-      mesh_.post(0, route->home,
-                 Steer{.route = route,
-                       .mailing = live.mailing,
-                       .orders = {queue::common(standing.held, ranges),
-                                  queue::common(standing.cancelled, ranges)},
-                       .due = makes_due ? std::move(here) : std::vector<Range>{},
-                       .is_release = is_release});
-    }
+    steer(live, spans(*live.mailing), concerned, makes_due, is_release);
   }
+}
+
+/// To the queues of those concerned, what is said of all of the mailing.
+void Coordinator::steer(const Live& live, const std::vector<queue::Routing::Span>& spans,
+                        const std::vector<Range>& concerned, bool makes_due, bool is_release) {
+  const queue::Standing standing = queue::standing(rules_, *live.mailing->campaign, *config_);
+  std::map<uint32_t, std::pair<const Route*, std::vector<Range>>> routes;  // by number
+  for (const queue::Routing::Span& span : spans) {
+    auto& [route, ranges] = routes[span.route->number];
+    route = span.route;
+    ranges.push_back(span.range);
+  }
+  for (const auto& [number, of_route] : routes) {
+    const auto& [route, ranges] = of_route;
+    std::vector<Range> here = queue::common(concerned, ranges);
+    if (here.empty()) continue;
+    mesh_.post(0, route->home,
+               Steer{.route = route,
+                     .mailing = live.mailing,
+                     .orders = {queue::common(standing.held, ranges),
+                                queue::common(standing.cancelled, ranges)},
+                     .due = makes_due ? std::move(here) : std::vector<Range>{},
+                     .is_release = is_release});
+  }
+}
+
+/// All that goes by a route now by which other recipients went before.
+std::vector<Range> Coordinator::changed(const std::vector<queue::Routing::Span>& before,
+                                        const std::vector<queue::Routing::Span>& now) {
+  std::map<const Route*, std::pair<std::vector<Range>, std::vector<Range>>> routes;
+  for (const queue::Routing::Span& span : before) routes[span.route].first.push_back(span.range);
+  for (const queue::Routing::Span& span : now) routes[span.route].second.push_back(span.range);
+  std::vector<Range> out;
+  for (const queue::Routing::Span& span : now)
+    if (const auto& [then, since] = routes[span.route]; then != since) out.push_back(span.range);
+  return out;
+}
+
+/// Queues are told what stands before anybody comes to them from another one.
+void Coordinator::reload(const Config& config, intake::SmtpListeners&& listeners) {
+  if (stopping_) return;
+  std::map<const Mailing*, std::vector<queue::Routing::Span>> before;
+  for (const auto& [mailing, live] : live_) before[mailing] = spans(*mailing);
+  config_ = &config;
+  routes_by_domain_.clear();
+  auto routing = std::make_shared<queue::Routing>();
+  for (const auto& [mailing, live] : live_) {
+    std::vector<queue::Routing::Span> now = spans(*mailing);
+    const bool has_moved = routing_ && routing_->find(*mailing);
+    if (now == before[mailing] && !has_moved) continue;
+    steer(live, now, changed(before[mailing], now), false, false);
+    queue::Standing standing = queue::standing(rules_, *mailing->campaign, config);
+    routing->mailings.emplace(
+        mailing->campaign->info().uid,
+        queue::Routing::Of{std::move(now),
+                           {std::move(standing.held), std::move(standing.cancelled)}});
+  }
+  routing_ = std::move(routing);
+  const auto listen = std::make_shared<const intake::SmtpListeners>(std::move(listeners));
+  broadcast([&] { return Reload{routing_, listen}; });
+  shard_.loop().request_turn();
 }
 
 void Coordinator::note_finished(const std::string& id) {

@@ -14,6 +14,7 @@
 #include "engine/config.h"
 #include "engine/mailing.h"
 #include "engine/message.h"
+#include "engine/queue/routing.h"
 #include "engine/queue/rule_watch.h"
 #include "engine/shard.h"
 #include "io/timer_wheel.h"
@@ -54,6 +55,11 @@ class Coordinator final : spool::Spool::Listener, queue::RuleWatch::Listener {
     virtual void spool_damaged(const std::string& message) = 0;
     /// A file of rules/ that is no rule. One line.
     virtual void rule_unreadable(const std::string& message) = 0;
+    /// SIGHUP came, and what it came to: the mistakes for which nothing changed, a line each.
+    virtual void reloading() {}
+    virtual void reloaded(const std::vector<std::string>& /*mistakes*/) {}
+    /// What an operator should look at. One line.
+    virtual void trouble(const std::string& /*message*/) {}
     /// No new work is begun; what is under way ends.
     virtual void stopping() {}
     /// Deliveries pause ("" : go on).
@@ -72,6 +78,10 @@ class Coordinator final : spool::Spool::Listener, queue::RuleWatch::Listener {
   /// Finishes what is under way, for at most stop_grace; then the loop of shard 0 stops.
   void stop();
   void reopen_logs();
+  /// What waits goes by `config` from now on, which outlives this: to other hosts where it names
+  /// others, also what is deferred; and listeners. O(destinations of all live mailings, and what
+  /// waits for those that changed). Attempts under way end as they were begun.
+  void reload(const Config& config, intake::SmtpListeners&& listeners);
 
   const Totals& totals() const { return totals_; }
   uint64_t spool_bytes() const { return spool_.campaign_bytes(); }
@@ -84,6 +94,7 @@ class Coordinator final : spool::Spool::Listener, queue::RuleWatch::Listener {
   void storage_news(const StorageNews& news);
   void letters(Letters&& news);
   void queue_news(const QueueNews& news);
+  void trouble(const std::string& text) { observer_.trouble(text); }
   void turn_ended();
 
   static constexpr io::Duration stop_grace = std::chrono::seconds(10);
@@ -108,15 +119,15 @@ class Coordinator final : spool::Spool::Listener, queue::RuleWatch::Listener {
   void take_up(const MailingPtr& mailing, spool::Progress&& recovered);
   void spread(const MailingPtr& mailing, spool::Progress&& recovered);
   void spread_letters(Live& live);
+  void steer(const Live& live, const std::vector<queue::Routing::Span>& spans,
+             const std::vector<Range>& concerned, bool makes_due, bool is_release);
+  static std::vector<Range> changed(const std::vector<queue::Routing::Span>& before,
+                                    const std::vector<queue::Routing::Span>& now);
   bool is_retried(const spool::Campaign& campaign, const std::vector<Range>& ranges,
                   io::WallTime since) const;
   bool is_growing(const Live& live) const;
-  struct Span {
-    Range range;
-    const Route* route;
-  };
   /// The campaign's recipients by route: ascending, neighbours of one route as one.
-  std::vector<Span> spans(const Mailing& mailing);
+  std::vector<queue::Routing::Span> spans(const Mailing& mailing);
   const Route& route(const Mailing& mailing, std::string_view domain);
   const Route& find_route(const Mailing& mailing, std::string_view domain);
   const DestinationPolicy& policy(const Mailing& mailing, std::string_view domain);
@@ -129,7 +140,7 @@ class Coordinator final : spool::Spool::Listener, queue::RuleWatch::Listener {
   Shard& shard_;
   Mesh& mesh_;
   spool::Spool& spool_;
-  const Config& config_;
+  const Config* config_;
   const bool until_empty_;
   Observer& observer_;
   std::unordered_map<const Mailing*, Live> live_;                  // which do not move
@@ -144,7 +155,8 @@ class Coordinator final : spool::Spool::Listener, queue::RuleWatch::Listener {
   std::map<std::pair<const DestinationPolicy*, std::string>, std::unique_ptr<Route>, std::less<>>
       routes_;
   std::map<std::string, const Route*, std::less<>> routes_by_domain_;  // of letters
-  std::map<unsigned, std::string> storage_problems_;                   // by shard
+  std::shared_ptr<const queue::Routing> routing_;     // of the last reload; null: there was none
+  std::map<unsigned, std::string> storage_problems_;  // by shard
   std::string storage_problem_told_;
   std::vector<uint32_t> sessions_;     // by shard
   std::vector<QueueNews> queue_news_;  // likewise

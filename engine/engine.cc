@@ -1,8 +1,10 @@
 #include "engine/engine.h"
 
 #include <csignal>
+#include <cstring>
 
 #include "engine/dns/resolv_conf.h"
+#include "engine/reload.h"
 #include "io/signal_mask.h"
 
 namespace sluice::engine {
@@ -37,15 +39,17 @@ std::expected<std::unique_ptr<Engine>, EngineError> Engine::create(
     const Config& config, const Options& options, Coordinator::Observer& observer) {
   const unsigned shards =
       config.shards != 0 ? config.shards : std::max(1u, std::thread::hardware_concurrency());
-  std::unique_ptr<Engine> engine(new Engine(config, options, shards));
-  if (auto opened = engine->open(observer); !opened)
-    return std::unexpected(std::move(opened.error()));
+  std::unique_ptr<Engine> engine(new Engine(config, options, shards, observer));
+  if (auto opened = engine->open(); !opened) return std::unexpected(std::move(opened.error()));
   return engine;
 }
 
-Engine::Engine(const Config& config, const Options& options, unsigned shards)
+Engine::Engine(const Config& config, const Options& options, unsigned shards,
+               Coordinator::Observer& observer)
     : config_(config),
+      current_(config),
       options_(options),
+      observer_(observer),
       dns_servers_(config.dns_servers.empty() ? dns::system_servers() : config.dns_servers),
       mesh_(shards),
       counters_(shards),
@@ -54,6 +58,7 @@ Engine::Engine(const Config& config, const Options& options, unsigned shards)
       begin_(1),
       end_(1) {
   signals_.numbers = {SIGINT, SIGTERM, SIGUSR1};
+  if (options_.reread) signals_.numbers.push_back(SIGHUP);
   signals_.bind<&Engine::signalled>(this);
 }
 
@@ -79,12 +84,14 @@ Shard::Setup Engine::setup(unsigned index, uint64_t journal_sequence) {
                       .hostname = config_.hostname,
                       .postmaster = config_.postmaster,
                       .notices = config_.notices},
+          .listens = options_.listens,
           .listen = listeners_,
           .errands = errands_.get()};
 }
 
-std::expected<void, EngineError> Engine::open(Coordinator::Observer& observer) {
+std::expected<void, EngineError> Engine::open() {
   io::block_signals({SIGINT, SIGTERM, SIGUSR1});
+  if (options_.reread) io::block_signals({SIGHUP});
   auto ring = io::open_uring(options_.uring);
   if (!ring) return std::unexpected(EngineError{EX_UNAVAILABLE, ring.error().message});
   proactor_ = std::move(*ring);
@@ -93,7 +100,14 @@ std::expected<void, EngineError> Engine::open(Coordinator::Observer& observer) {
   if (!spool)
     return std::unexpected(EngineError{exit_code(spool.error().code), spool.error().message});
   spool_ = std::move(*spool);
-  if (auto opened = open_listeners(); !opened) return opened;
+  if (options_.listens) {
+    auto listeners = read_listeners(config_);
+    if (!listeners) return std::unexpected(EngineError{EX_CONFIG, listeners.error()});
+    listeners_ = *std::move(listeners);
+    errands_ = std::make_unique<intake::Errands>(mesh_.shards(), config_.spool);
+    if (auto started = errands_->start(); !started)
+      return std::unexpected(EngineError{EX_UNAVAILABLE, started.error()});
+  }
   spool::Recovered& recovered = spool_->recovered();
   Shard::Setup first = setup(0, recovered.next_sequence);
   first.sealed = std::move(recovered.segments);
@@ -107,21 +121,18 @@ std::expected<void, EngineError> Engine::open(Coordinator::Observer& observer) {
   for (const std::string& failure : failures_)
     if (!failure.empty()) return std::unexpected(EngineError{EX_UNAVAILABLE, failure});
   coordinator_ = std::make_unique<Coordinator>(*shard_, mesh_, *spool_, config_,
-                                               options_.until_empty, observer);
+                                               options_.until_empty, observer_);
   return {};
 }
 
-std::expected<void, EngineError> Engine::open_listeners() {
-  if (!options_.listens || config_.listen.empty()) return {};
-  for (const ListenPolicy& policy : config_.listen) {
-    auto listener = intake::SmtpListener::open(policy, config_.hostname);
-    if (!listener) return std::unexpected(EngineError{EX_CONFIG, listener.error()});
-    listeners_.push_back(std::move(*listener));
+std::expected<intake::SmtpListeners, std::string> Engine::read_listeners(const Config& config) {
+  intake::SmtpListeners listeners;
+  for (const ListenPolicy& policy : config.listen) {
+    auto listener = intake::SmtpListener::open(policy, config.hostname);
+    if (!listener) return std::unexpected(std::move(listener.error()));
+    listeners.push_back(*std::move(listener));
   }
-  errands_ = std::make_unique<intake::Errands>(mesh_.shards(), config_.spool);
-  if (auto started = errands_->start(); !started)
-    return std::unexpected(EngineError{EX_UNAVAILABLE, started.error()});
-  return {};
+  return listeners;
 }
 
 void Engine::run_shard(unsigned index, uint64_t journal_sequence) {
@@ -152,7 +163,23 @@ void Engine::run() {
   while (signals_.in_flight || spool_->is_in_flight()) loop_->turn();
 }
 
+void Engine::reload() {
+  observer_.reloading();
+  auto next = options_.reread();
+  std::vector<std::string> mistakes =
+      next ? obstacles_to_reload(current_.get(), *next) : std::move(next.error());
+  std::expected<intake::SmtpListeners, std::string> listeners;
+  if (mistakes.empty()) listeners = read_listeners(*next);
+  if (!listeners) mistakes.push_back(std::move(listeners.error()));
+  if (mistakes.empty()) {
+    current_.set(*std::move(next));
+    coordinator_->reload(current_.get(), *std::move(listeners));
+  }
+  observer_.reloaded(mistakes);
+}
+
 void Engine::signalled(io::Signals&, const io::Completion& completion) {
+  if (completion.result == SIGHUP) return reload();
   if (completion.result == SIGUSR1) return coordinator_->reopen_logs();
   if (completion.result < 0) return;
   interrupted_ = true;

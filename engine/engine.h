@@ -3,6 +3,7 @@
 #include <sysexits.h>
 
 #include <expected>
+#include <functional>
 #include <latch>
 #include <memory>
 #include <string>
@@ -11,6 +12,7 @@
 
 #include "engine/config.h"
 #include "engine/coordinator.h"
+#include "engine/current_config.h"
 #include "engine/intake/errands.h"
 #include "engine/intake/smtp_listener.h"
 #include "engine/report/counters.h"
@@ -31,12 +33,15 @@ int exit_code(spool::ErrorCode code);
 
 /// The engine of a process: shards on threads of their own, each with a ring; shard 0 on the
 /// caller's. SIGINT and SIGTERM stop it, a second one at once; SIGUSR1 opens the transaction log
-/// anew.
+/// anew; SIGHUP reads the configuration anew, all or nothing.
 class Engine {
  public:
   struct Options {
     bool until_empty = false;
     bool listens = false;  // takes mail in where the configuration says
+    /// The configuration as it is to be after SIGHUP, or its mistakes, a line each. None: SIGHUP
+    /// is not listened to. Called on the thread of run(), and blocks it.
+    std::function<std::expected<Config, std::vector<std::string>>()> reread;
     io::UringOptions uring;
   };
 
@@ -54,18 +59,23 @@ class Engine {
   unsigned shards() const { return static_cast<unsigned>(threads_.size()) + 1; }
   bool was_interrupted() const { return interrupted_; }
   /// For any thread, as long as the engine lives.
+  const CurrentConfig& config() const { return current_; }
   const report::Counters& counters() const { return counters_; }
 
  private:
-  Engine(const Config& config, const Options& options, unsigned shards);
-  std::expected<void, EngineError> open(Coordinator::Observer& observer);
-  std::expected<void, EngineError> open_listeners();
+  Engine(const Config& config, const Options& options, unsigned shards,
+         Coordinator::Observer& observer);
+  std::expected<void, EngineError> open();
+  static std::expected<intake::SmtpListeners, std::string> read_listeners(const Config& config);
   void run_shard(unsigned index, uint64_t journal_sequence);
   Shard::Setup setup(unsigned index, uint64_t journal_sequence);
+  void reload();
   void signalled(io::Signals& op, const io::Completion& completion);
 
-  const Config& config_;
+  const Config& config_;  // as it was at the start
+  CurrentConfig current_;
   const Options options_;
+  Coordinator::Observer& observer_;
   const std::vector<io::SocketAddress> dns_servers_;
   Mesh mesh_;
   report::Counters counters_;

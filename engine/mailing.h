@@ -72,6 +72,11 @@ struct Route {
   unsigned home = 0;                // the shard that owns the queue
 
   bool is_by_mx() const { return policy.next_hops.empty(); }
+  /// Mail by either goes to the same hosts.
+  bool has_hosts_of(const Route& other) const {
+    return policy.next_hops == other.policy.next_hops && policy.port == other.policy.port &&
+           (!is_by_mx() || name == other.name);
+  }
   dns::Target target() const {
     return {.domain = is_by_mx() ? name : "", .next_hops = policy.next_hops, .port = policy.port};
   }

@@ -14,9 +14,14 @@
 
 namespace sluice::engine {
 
+namespace intake {
+struct SmtpListener;
+}
+
 namespace queue {
 struct EarlierRun;
-}
+struct Routing;
+}  // namespace queue
 
 /// A recipient that comes back to its queue: deferred, or lent and not tried (due at once).
 struct Returned {
@@ -55,6 +60,7 @@ struct HostNews {
 /// [first, first + count) of a campaign's recipients.
 struct Range {
   uint32_t first = 0, count = 0;
+  friend bool operator==(const Range&, const Range&) = default;
 };
 
 /// What operators said of a campaign's recipients: absolute, it replaces what was said before.
@@ -63,7 +69,8 @@ struct Orders {
   bool is_empty() const { return held.empty() && cancelled.empty(); }
 };
 
-// Coordinator -> home: these recipients of a campaign go by this route.
+// Coordinator -> home: these recipients of a campaign go by this route. Also home -> home: since
+// the configuration was read anew, as `routing` has it.
 struct AddSource {
   const Route* route = nullptr;
   MailingPtr mailing;
@@ -71,6 +78,8 @@ struct AddSource {
   std::shared_ptr<const queue::EarlierRun> earlier;  // of the whole campaign; null: all are new
   spool::Waits waits;                                // of those who go by this route
   bool is_retried = false;                           // an operator said so since the latest of them
+  std::shared_ptr<const queue::Routing> routing;
+  std::vector<Returned> returned;  // from another home: known by themselves
   Orders orders;
 };
 
@@ -183,11 +192,23 @@ struct StorageNews {
   std::string problem;
 };
 
+// Shard -> coordinator: one line for the operator.
+struct Trouble {
+  std::string text;
+};
+
 // Coordinator -> all: SIGUSR1.
 struct ReopenLog {};
 
+// Coordinator -> all: SIGHUP. What waits goes where `routing` has it; mail comes in as `listen` has
+// it.
+struct Reload {
+  std::shared_ptr<const queue::Routing> routing;
+  std::shared_ptr<const std::vector<std::shared_ptr<const intake::SmtpListener>>> listen;
+};
+
 using Message = std::variant<std::monostate, AddSource, Permit, Grant, Want, GiveBack, SessionNews,
                              Tally, Finished, Stop, Stopped, StorageNews, ReopenLog, Steer, Recall,
-                             Forget, QueueNews, Letters>;
+                             Forget, QueueNews, Letters, Reload, Trouble>;
 
 }  // namespace sluice::engine

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/coordinator.h"
+#include "engine/queue/routing.h"
 #include "io/check.h"
 
 namespace sluice::engine {
@@ -81,7 +82,7 @@ std::expected<void, std::string> Shard::open(Setup&& setup) {
   fates_.attach(spool::Journal::create(loop_, setup.spool, index_, setup.journal_sequence,
                                        std::move(setup.sealed), fates_.journal_listener()),
                 std::move(*log));
-  if (setup.listen.empty()) return {};
+  if (!setup.listens) return {};
   intake_ = std::make_unique<intake::SmtpIntake>(
       loop_,
       intake::SmtpIntake::Options{.shard = index_,
@@ -107,6 +108,7 @@ Shard::Home& Shard::home(const Route& route) {
   auto& home = homes_[route.number];
   if (!home) {
     home = std::make_unique<Home>(*this, route);
+    if (routing_) home->queue.reroute(routing_, queue_now());
     if (!sweep_.is_armed()) loop_.timers().arm(sweep_, loop_.now() + sweep_interval);
   }
   mark(*home);
@@ -164,19 +166,36 @@ void Shard::wait_for_buffer(Session& session) {
     buffer_waiters_.push_back(&session);
 }
 
+void Shard::add_source(AddSource& source) {
+  queue::HomeQueue& queue = home(*source.route).queue;
+  const queue::HomeQueue::Now now = queue_now();
+  for (Part& part : parted(source)) {
+    if (source.is_retried) part.waited.until = {};
+    queue.add(source.mailing, std::move(part.ranges), part.waited, Orders(source.orders), now);
+  }
+  if (source.earlier)
+    queue.restore(source.mailing, source.ranges, *source.earlier, source.waits, now);
+  for (Returned& returned : source.returned) queue.arrive(std::move(returned), now);
+  // Sent on before the last reload, and by another shard: it may have to go further.
+  if (source.routing && source.routing != routing_ && routing_) queue.reroute(routing_, now);
+}
+
+void Shard::reload(Reload& news) {
+  if (news.routing) {
+    routing_ = std::move(news.routing);
+    for (auto& [number, home] : homes_) {
+      home->queue.reroute(routing_, queue_now());
+      mark(*home);
+    }
+  }
+  if (intake_) intake_->reload(*news.listen);
+}
+
 void Shard::handle(Message&& message) {
   struct Visitor {
     Shard& shard;
     void operator()(std::monostate) {}
-    void operator()(AddSource& m) {
-      queue::HomeQueue& queue = shard.home(*m.route).queue;
-      const queue::HomeQueue::Now now = shard.queue_now();
-      for (Part& part : parted(m)) {
-        if (m.is_retried) part.waited.until = {};
-        queue.add(m.mailing, std::move(part.ranges), part.waited, Orders(m.orders), now);
-      }
-      if (m.earlier) queue.restore(m.mailing, m.ranges, *m.earlier, m.waits, now);
-    }
+    void operator()(AddSource& m) { shard.add_source(m); }
     void operator()(Steer& m) {
       shard.home(*m.route).queue.steer(m.mailing, std::move(m.orders), m.due, m.is_release,
                                        shard.queue_now());
@@ -196,6 +215,8 @@ void Shard::handle(Message&& message) {
     void operator()(Grant& m) { shard.outlet(*m.route).grant(std::move(m.batch)); }
     void operator()(Finished& m) { shard.fates_.campaign_finished(m.uid); }
     void operator()(Stop& m) { shard.stop(m.now); }
+    void operator()(Trouble& m) { shard.coordinator_->trouble(m.text); }
+    void operator()(Reload& m) { shard.reload(m); }
     void operator()(ReopenLog&) { shard.fates_.reopen_log(); }
     void operator()(Tally& m) { shard.coordinator_->tally(m); }
     void operator()(Stopped&) { shard.coordinator_->shard_stopped(); }
@@ -242,6 +263,11 @@ void Shard::search(Home& home) {
 
 void Shard::Home::recall() {
   for (unsigned to = 0; to < shard.mesh_.shards(); ++to) shard.post(to, Recall{&queue.route()});
+}
+
+void Shard::Home::depart(AddSource&& departure) {
+  const unsigned to = departure.route->home;
+  shard.post(to, std::move(departure));
 }
 
 void Shard::Home::note_wait(const Mailing& mailing, const Waited& waited) {

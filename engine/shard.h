@@ -42,7 +42,8 @@ class Shard final : io::TurnEnd, Fates::Owner, Ender::Owner, intake::SmtpIntake:
     InDoubtPolicy in_doubt = InDoubtPolicy::resend;
     dns::HostFinder::Options dns;
     notices::Notifier::Options notices;
-    std::vector<intake::SmtpListenerPtr> listen;
+    bool listens = false;  // takes mail in, now as `listen` has it
+    intake::SmtpListeners listen;
     intake::Errands* errands = nullptr;  // where it listens
   };
 
@@ -97,6 +98,7 @@ class Shard final : io::TurnEnd, Fates::Owner, Ender::Owner, intake::SmtpIntake:
     void end(std::unique_ptr<Batch> batch, const queue::Ending& ending) override;
     void find_hosts() override;
     void recall() override;
+    void depart(AddSource&& departure) override;
     void note_wait(const Mailing& mailing, const Waited& waited) override;
 
     Shard& shard;
@@ -111,12 +113,15 @@ class Shard final : io::TurnEnd, Fates::Owner, Ender::Owner, intake::SmtpIntake:
   void storage_changed(const std::string& message) override;
   void letters_came(Letters&& letters) override { post(0, std::move(letters)); }
   void log(const report::LogEntry& entry) override { fates_.log(entry); }
+  void cannot_listen(const std::string& problem) override { post(0, Trouble{problem}); }
   bool is_storage_paused() const override { return fates_.is_paused(); }
   void ended(const Route& route, std::vector<Returned>&& returned) override;
   queue::HomeQueue::Now queue_now();
   void handle(Message&& message);
   void mark(Home& home);
   Home& home(const Route& route);
+  void add_source(AddSource& source);
+  void reload(Reload& news);
   void search(Home& home);
   Outlet& outlet(const Route& route);
   void serve_homes();
@@ -144,6 +149,7 @@ class Shard final : io::TurnEnd, Fates::Owner, Ender::Owner, intake::SmtpIntake:
   SendBuffers buffers_;
   std::unique_ptr<intake::SmtpIntake> intake_;  // null: it does not listen
   io::SlotPool<Session> sessions_;
+  std::shared_ptr<const queue::Routing> routing_;        // of the last reload; null: there was none
   std::map<uint32_t, std::unique_ptr<Home>> homes_;      // by the route's number
   std::map<uint32_t, std::unique_ptr<Outlet>> outlets_;  // likewise
   std::vector<Home*> marked_homes_;

@@ -47,10 +47,18 @@ void ConfigurationOptions::declare_spool(CLI::App& app, const char* meaning) {
 }
 
 std::optional<engine::Config> ConfigurationOptions::load() const {
+  auto config = read();
+  if (config) return *std::move(config);
+  for (const std::string& mistake : config.error()) fmt::print(stderr, "{}\n", mistake);
+  return std::nullopt;
+}
+
+std::expected<engine::Config, std::vector<std::string>> ConfigurationOptions::read() const {
   auto config = engine::Config::find(path_);
   if (!config) {
-    for (const engine::ConfigError& error : config.error()) fmt::print(stderr, "{}\n", error.text);
-    return std::nullopt;
+    std::vector<std::string> mistakes;
+    for (engine::ConfigError& error : config.error()) mistakes.push_back(std::move(error.text));
+    return std::unexpected(std::move(mistakes));
   }
   if (!spool_.empty()) {
     config->spool = spool_;

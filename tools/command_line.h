@@ -1,8 +1,10 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <expected>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "engine/config.h"
 #include "engine/priority.h"
@@ -37,6 +39,8 @@ class ConfigurationOptions {
   /// place, and, unless the configuration puts the transaction log elsewhere than the default,
   /// DIR/log for it. nullopt: all mistakes were printed to stderr; exit with EX_CONFIG.
   std::optional<engine::Config> load() const;
+  /// The same, with the mistakes a line each.
+  std::expected<engine::Config, std::vector<std::string>> read() const;
 
  private:
   std::string path_, spool_;

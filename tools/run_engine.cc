@@ -9,6 +9,7 @@
 #include "engine/http/server.h"
 #include "engine/http/site.h"
 #include "engine/report/readiness.h"
+#include "io/service_manager.h"
 #include "tools/progress.h"
 
 namespace sluice::tools {
@@ -68,7 +69,23 @@ class Narrator final : public engine::Coordinator::Observer {
   void spool_damaged(const std::string& message) override { say(message); }
   void rule_unreadable(const std::string& message) override { say(message); }
 
-  void stopping() override { readiness_.set_stopping(); }
+  void reloading() override { io::tell_service_manager_of_reload(); }
+
+  void reloaded(const std::vector<std::string>& mistakes) override {
+    for (const std::string& mistake : mistakes) say(mistake);
+    if (!mistakes.empty())
+      say("the configuration is not reloaded: nothing has changed");
+    else if (!options_.quiet)
+      say("the configuration is reloaded");
+    io::tell_service_manager("READY=1");
+  }
+
+  void trouble(const std::string& message) override { say(message); }
+
+  void stopping() override {
+    readiness_.set_stopping();
+    io::tell_service_manager("STOPPING=1");
+  }
 
   void storage_changed(const std::string& problem) override {
     readiness_.set_storage_problem(problem);
@@ -121,7 +138,7 @@ class HttpInterface {
       token = *std::move(loaded);
     }
     std::unique_ptr<HttpInterface> opened(
-        new HttpInterface({config, engine.counters(), readiness}, std::move(token)));
+        new HttpInterface({engine.config(), engine.counters(), readiness}, std::move(token)));
     auto server = engine::http::Server::start(
         config.admin_address, [site = &opened->site_](const engine::http::Request& request) {
           return site->begin(request);
@@ -147,7 +164,9 @@ std::expected<RunResult, engine::EngineError> run_engine(const engine::Config& c
                                                          const RunOptions& options) {
   Narrator narrator(options);
   auto engine = engine::Engine::create(
-      config, {.until_empty = options.until_empty, .listens = options.listens}, narrator);
+      config,
+      {.until_empty = options.until_empty, .listens = options.listens, .reread = options.reread},
+      narrator);
   if (!engine) return std::unexpected(std::move(engine.error()));
   std::unique_ptr<HttpInterface> http;
   if (options.with_http) {
@@ -156,6 +175,7 @@ std::expected<RunResult, engine::EngineError> run_engine(const engine::Config& c
     http = *std::move(opened);
   }
   narrator.watch(**engine);
+  io::tell_service_manager("READY=1");
   (*engine)->run();
   narrator.stop_watching();
   return narrator.result();

@@ -1,8 +1,10 @@
 #pragma once
 
 #include <expected>
+#include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "engine/engine.h"
 
@@ -14,7 +16,9 @@ struct RunOptions {
   bool quiet = false;      // no progress, no news of campaigns; problems are told all the same
   bool progress = false;   // draw how far it is
   bool with_http = false;  // serve the configuration's [admin], if it has an address
-  std::string campaign;    // the one whose summary is wanted; "" for none
+  /// As Engine::Options has it.
+  std::function<std::expected<engine::Config, std::vector<std::string>>()> reread;
+  std::string campaign;  // the one whose summary is wanted; "" for none
 };
 
 struct RunResult {

@@ -23,6 +23,7 @@ Examples:
 
 With --until-empty held mail is not waited for: when nothing else is left, sluice says so and exits with 75.
 SIGTERM or Ctrl-C finishes what is under way, for at most 10 s; the rest stays in the spool.
+SIGHUP reads the configuration anew: all of it, or with a mistake nothing (docs/reload.md).
 SIGUSR1 opens the transaction log anew (after logrotate).
 With admin.address in the configuration it serves metrics, health and submissions over HTTP (docs/http.md).
 
@@ -61,9 +62,16 @@ int serve_command(int argc, char** argv) {
       return EX_NOPERM;
     }
 
-  auto result = run_engine(
-      *config,
-      {.until_empty = until_empty, .listens = !until_empty, .quiet = quiet, .with_http = true});
+  const auto reread = [&]() -> std::expected<engine::Config, std::vector<std::string>> {
+    auto next = configuration.read();
+    if (next && !next_hop.empty()) next->override_next_hop(next_hop);
+    return next;
+  };
+  auto result = run_engine(*config, {.until_empty = until_empty,
+                                     .listens = !until_empty,
+                                     .quiet = quiet,
+                                     .with_http = true,
+                                     .reread = reread});
   if (!result) {
     fmt::print(stderr, "sluice serve: {}\n", result.error().message);
     return result.error().exit_code;

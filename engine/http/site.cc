@@ -102,7 +102,7 @@ Site::Begun Site::begin_post(const Request& request) {
   if (const std::string problem = engine_.readiness.problem(); !problem.empty())
     return std::unexpected(later_response(problem));
   return std::make_unique<MessagePost>(
-      engine_.config, engine_.readiness, room_,
+      engine_.config.get(), engine_.readiness, room_,
       is_stream ? MessagePost::Body::stream : MessagePost::Body::document,
       std::string(request.header("Idempotency-Key")));
 }
@@ -124,7 +124,7 @@ Response Site::queue() {
   const Room::Worker worker(room_);
   const auto ring = io::open_uring({.entries = 64, .sockets_max = 16, .receive_buffers = 16});
   if (!ring) return later_response(ring.error().message);
-  const auto view = report::SpoolView::open(**ring, engine_.config);
+  const auto view = report::SpoolView::open(**ring, engine_.config.get());
   if (!view) return later_response(view.error().message);
   const auto summary = report::QueueSummary::of(
       **view, report::QueueSummary::By::destination, [](const report::WaitingMail& mail) {
@@ -137,7 +137,7 @@ Response Site::fate(const std::string& id) {
   const Room::Worker worker(room_);
   const auto ring = io::open_uring({.entries = 64, .sockets_max = 16, .receive_buffers = 16});
   if (!ring) return later_response(ring.error().message);
-  report::FateFinder finder(**ring, engine_.config);
+  report::FateFinder finder(**ring, engine_.config.get());
   const auto found = finder.find(id);
   if (!found) return later_response(found.error());
   if (*found) return {.body = **found};

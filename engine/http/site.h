@@ -6,7 +6,7 @@
 #include <string>
 #include <utility>
 
-#include "engine/config.h"
+#include "engine/current_config.h"
 #include "engine/http/message_post.h"
 #include "engine/http/server.h"
 #include "engine/http/token.h"
@@ -24,7 +24,7 @@ class Site {
 
   /// What it tells of; borrowed.
   struct Engine {
-    const Config& config;
+    const CurrentConfig& config;
     const report::Counters& counters;
     const report::Readiness& readiness;
   };

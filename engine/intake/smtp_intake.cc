@@ -30,22 +30,25 @@ SmtpIntake::SmtpIntake(io::EventLoop& loop, const Options& options, Owner& owner
       sessions_(options.sessions_max) {
   accept_timer_.bind<&SmtpIntake::accept_again>(this);
   if (errands_ != nullptr) errands_->attach(shard_, loop.proactor());
-  for (const SmtpListenerPtr& listener : options.listen) {
-    Door& door = doors_.emplace_back();
-    door.listener = listener;
-    door.intake = this;
-    door.accept.tells_remote = true;
-    door.accept.bind<&Door::accepted>(&door);
-  }
+  for (const SmtpListenerPtr& listener : options.listen) add_door(listener);
+}
+
+SmtpIntake::Door& SmtpIntake::add_door(const SmtpListenerPtr& listener) {
+  Door& door = doors_.emplace_back();
+  door.listener = listener;
+  door.intake = this;
+  door.accept.tells_remote = true;
+  door.accept.bind<&Door::accepted>(&door);
+  const auto address = io::SocketAddress::parse(listener->policy.address);
+  CHECK(address);  // the configuration checked it
+  door.listen.address = *address;
+  door.listen.reuse_port = true;
+  return door;
 }
 
 std::expected<void, std::string> SmtpIntake::listen() {
   for (Door& door : doors_) {
     const std::string& where = door.listener->policy.address;
-    const auto address = io::SocketAddress::parse(where);
-    CHECK(address);  // the configuration checked it
-    door.listen.address = *address;
-    door.listen.reuse_port = true;
     loop_.proactor().submit(door.listen);
     int32_t result = 0;
     door.listen.owner = &result;
@@ -61,11 +64,49 @@ std::expected<void, std::string> SmtpIntake::listen() {
   return {};
 }
 
-bool SmtpIntake::replace(const SmtpListenerPtr& listener) {
-  const auto door = std::ranges::find(doors_, listener->policy.address, &Door::address);
-  if (door == doors_.end()) return false;
-  door->listener = listener;
-  return true;
+void SmtpIntake::reload(const SmtpListeners& wanted) {
+  if (stopping_) return;
+  const auto address_of = [](const SmtpListenerPtr& listener) -> const std::string& {
+    return listener->policy.address;
+  };
+  for (Door& door : doors_)
+    if (std::ranges::find(wanted, door.address(), address_of) == wanted.end()) close(door);
+  for (const SmtpListenerPtr& listener : wanted) {
+    const auto known = std::ranges::find_if(doors_, [&](const Door& door) {
+      return !door.is_closing && door.address() == address_of(listener);
+    });
+    if (known != doors_.end()) {
+      known->listener = listener;
+      continue;
+    }
+    Door& door = add_door(listener);
+    door.listen.bind<&Door::listening>(&door);
+    loop_.proactor().submit(door.listen);
+  }
+}
+
+void SmtpIntake::Door::listening(io::Listen&, const io::Completion& completion) {
+  if (completion.result < 0) {
+    is_closing = true;
+    return intake->owner_.cannot_listen(fmt::format(
+        "cannot listen on {}: {}", listener->policy.address, std::strerror(-completion.result)));
+  }
+  accept.listener = close.socket = listen.socket;
+  if (is_closing || intake->stopping_) return intake->close(*this);
+  intake->loop_.proactor().submit(accept);
+}
+
+void SmtpIntake::close(Door& door) {
+  door.is_closing = true;
+  io::Proactor& proactor = loop_.proactor();
+  if (door.listen.in_flight) return;
+  if (door.accept.in_flight) {
+    if (!door.accept.cancelled) proactor.cancel(door.accept);
+    return;
+  }
+  if (!door.listen.socket.is_open()) return;
+  door.listen.socket = {};
+  proactor.submit(door.close);
 }
 
 void SmtpIntake::Door::accepted(io::Accept& op, const io::Completion& completion) {
@@ -73,6 +114,7 @@ void SmtpIntake::Door::accepted(io::Accept& op, const io::Completion& completion
 }
 
 void SmtpIntake::accepted(Door& door, io::Accept& op, const io::Completion& completion) {
+  if (completion.result < 0 && door.is_closing) return close(door);
   if (completion.result < 0) {
     if (!stopping_ && completion.result != -ECANCELED)
       loop_.timers().arm(accept_timer_, loop_.now() + accept_pause);
@@ -115,7 +157,8 @@ std::string_view SmtpIntake::objection_to(const Door& door, const io::SocketAddr
 void SmtpIntake::accept_again() {
   if (stopping_) return;
   for (Door& door : doors_)
-    if (!door.accept.in_flight) loop_.proactor().submit(door.accept);
+    if (!door.accept.in_flight && !door.is_closing && !door.listen.in_flight)
+      loop_.proactor().submit(door.accept);
 }
 
 void SmtpIntake::mark(SmtpSession& session) {
@@ -143,12 +186,13 @@ void SmtpIntake::turn_ended() {
     session->turn_ended();
   }
   writer_.commit();
+  std::erase_if(doors_, [](const Door& door) { return door.is_closed(); });
   for (SmtpSession* session : std::exchange(graves_, {})) sessions_.destroy(session);
 }
 
 void SmtpIntake::ended(SmtpSession& session) {
   for (Door& door : doors_)
-    if (door.address() == session.listener().policy.address) --door.sessions;
+    if (door.address() == session.listener().policy.address && door.sessions > 0) --door.sessions;
   const auto client = clients_.find(host_of(session.client()));
   if (--client->second == 0) clients_.erase(client);
   std::erase(marked_, &session);
@@ -237,7 +281,7 @@ void SmtpIntake::mail_stalled(const spool::Error& error) {
 SmtpIntake::~SmtpIntake() {
   stop(true);
   const auto is_quiet = [](const Door& door) {
-    return !door.listen.in_flight && !door.accept.in_flight;
+    return !door.listen.in_flight && !door.accept.in_flight && !door.close.in_flight;
   };
   while (sessions_.size() > 0 || !std::ranges::all_of(doors_, is_quiet)) {
     for (SmtpSession* session : std::exchange(graves_, {})) sessions_.destroy(session);
@@ -249,7 +293,7 @@ void SmtpIntake::stop(bool now) {
   if (!std::exchange(stopping_, true)) {
     loop_.timers().cancel(accept_timer_);
     for (Door& door : doors_)
-      if (door.accept.in_flight) loop_.proactor().cancel(door.accept);
+      if (door.accept.in_flight && !door.accept.cancelled) loop_.proactor().cancel(door.accept);
   }
   sessions_.for_each([now](SmtpSession& session) { now ? session.lost() : session.stop(); });
 }

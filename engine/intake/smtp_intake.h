@@ -35,6 +35,8 @@ class SmtpIntake final : spool::MailWriter::Listener {
    public:
     virtual void letters_came(Letters&& letters) = 0;
     virtual void log(const report::LogEntry& entry) = 0;
+    /// One line for the operator.
+    virtual void cannot_listen(const std::string& problem) = 0;
     /// Journal or log cannot be written: nothing new is to be taken.
     virtual bool is_storage_paused() const = 0;
 
@@ -57,9 +59,9 @@ class SmtpIntake final : spool::MailWriter::Listener {
 
   /// Blocking. The error is one line for the operator.
   std::expected<void, std::string> listen();
-  /// For the sessions that begin from now on: certificates, users and limits as `listener` has
-  /// them. False when nobody listens on its address.
-  bool replace(const SmtpListenerPtr& listener);
+  /// Listens as `wanted` has it from now on: new sessions go by it, those under way end as they
+  /// began. An address that cannot be listened on is left out: cannot_listen().
+  void reload(const SmtpListeners& wanted);
   /// Listens no more; sessions end after what they are owed.
   void stop(bool now);
   bool is_idle() const;
@@ -103,8 +105,14 @@ class SmtpIntake final : spool::MailWriter::Listener {
     io::CloseSocket close;
     uint32_t sessions = 0;
     SmtpIntake* intake = nullptr;
+    bool is_closing = false;
     const std::string& address() const { return listener->policy.address; }
     void accepted(io::Accept& op, const io::Completion& completion);
+    void listening(io::Listen& op, const io::Completion& completion);
+    bool is_closed() const {
+      return is_closing && !listen.in_flight && !accept.in_flight && !close.in_flight &&
+             !listen.socket.is_open();
+    }
   };
   /// A message that the writer has.
   struct Handed {
@@ -113,6 +121,8 @@ class SmtpIntake final : spool::MailWriter::Listener {
     uint64_t bytes = 0;
   };
 
+  Door& add_door(const SmtpListenerPtr& listener);
+  void close(Door& door);
   void accepted(Door& door, io::Accept& op, const io::Completion& completion);
   bool make_room(const Door& door);
   std::string_view objection_to(const Door& door, const io::SocketAddress& client);

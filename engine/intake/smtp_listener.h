@@ -3,6 +3,7 @@
 #include <expected>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "engine/config.h"
 #include "engine/intake/client_rates.h"
@@ -16,6 +17,7 @@ namespace sluice::engine::intake {
 
 struct SmtpListener;
 using SmtpListenerPtr = std::shared_ptr<const SmtpListener>;
+using SmtpListeners = std::vector<SmtpListenerPtr>;
 
 /// A [[listen]] of the configuration, as sessions go by it, with what its files hold. Immutable but
 /// for what `rates` count; shared by all shards, and kept as long as a session that began under it.
@@ -24,7 +26,7 @@ struct SmtpListener {
   static constexpr uint64_t content_bytes_max = spool::mail_bytes_max / 4 * 3;
 
   /// Reads certificate, key and users. Blocking. The error is one line for the operator. To read
-  /// them anew is to open another, and to give it to SmtpIntake::replace().
+  /// them anew is to open another, and to give it to SmtpIntake::reload().
   static std::expected<SmtpListenerPtr, std::string> open(const ListenPolicy& policy,
                                                           const std::string& hostname);
 

@@ -21,8 +21,6 @@ io::Duration suspicion_of(const DestinationPolicy& policy) {
                                   std::chrono::minutes(15));
 }
 
-uint16_t saturated(int64_t n) { return static_cast<uint16_t>(std::min<int64_t>(n, UINT16_MAX)); }
-
 }  // namespace
 
 HomeQueue::HomeQueue(const Route& route, unsigned shards, InDoubtPolicy in_doubt)
@@ -163,6 +161,7 @@ void HomeQueue::give_back(Returned&& returned, const Now& now) {
     returned.why = std::move(told->second.why);
     being_told_.erase(told);
   }
+  if (elsewhere(*returned.mailing, returned.item.number)) return send_on(std::move(returned), now);
   take_in(returned, true, now);
 }
 
@@ -347,6 +346,7 @@ void HomeQueue::serve(const Now& now, Outside& outside) {
   collect_due(now);
   if (recall_at_ <= now.instant) recall_at_ = io::never, is_recall_due_ = true;
   if (std::exchange(is_recall_due_, false)) outside.recall();
+  for (AddSource& departure : std::exchange(departures_, {})) outside.depart(std::move(departure));
   settle_doubtful(outside);
   end_cancelled(outside);
   write_notes(outside);
@@ -643,8 +643,8 @@ void HomeQueue::fold(Item& item) const {
 }
 
 bool HomeQueue::is_idle() const {
-  return waiting() == 0 && ending_ == 0 && !is_finding_ && being_told_.empty() &&
-         orders_.is_empty() && open() == 0 &&
+  return waiting() == 0 && departures_.empty() && ending_ == 0 && !is_finding_ &&
+         being_told_.empty() && orders_.is_empty() && open() == 0 &&
          std::ranges::none_of(shards_, [](const PerShard& s) { return s.grants > 0; });
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <list>
 #include <map>
@@ -58,6 +59,8 @@ class HomeQueue {
     virtual void find_hosts() = 0;
     /// All shards are to give back what no session has taken.
     virtual void recall() = 0;
+    /// To another queue.
+    virtual void depart(AddSource&& departure) = 0;
     /// A restart should know what the mailing's recipients here waited for.
     virtual void note_wait(const Mailing& mailing, const Waited& waited) = 0;
 
@@ -76,6 +79,10 @@ class HomeQueue {
   void want(unsigned shard) { ++shards_[shard].hungry; }
   void steer(const MailingPtr& mailing, Orders&& orders, const std::vector<Range>& due,
              bool is_release, const Now& now);
+  /// Sends on what goes elsewhere now, and what comes back later that does. O(what waits here).
+  void reroute(std::shared_ptr<const Routing> routing, const Now& now);
+  /// One that another queue sent on.
+  void arrive(Returned&& returned, const Now& now);
   void session_news(const SessionNews& news, const Now& now);
   void hosts_found(dns::HostListPtr list, const Now& now);
   void ended() { --ending_; }
@@ -165,6 +172,14 @@ class HomeQueue {
   bool batch_takes(const Batch& batch, const PackedRecipient& recipient) const;
   std::unique_ptr<Batch> finished(std::unique_ptr<Batch> batch) const;
   void fold(Item& item) const;
+  static uint16_t saturated(int64_t n) {
+    return static_cast<uint16_t>(std::min<int64_t>(n, UINT16_MAX));
+  }
+  const Route* elsewhere(const Mailing& mailing, uint32_t recipient) const;
+  void send_on(const Source& source, const Now& now);
+  void send_on(const PackedRecipient& recipient, const Now& now);
+  void send_on(Returned&& returned, const Now& now);
+  AddSource& departure_to(const Route& to, const Mailing& mailing);
 
   const Route& route_;
   const InDoubtPolicy in_doubt_;
@@ -188,6 +203,8 @@ class HomeQueue {
   io::Instant ready_warns_ = io::never;    // likewise
   std::vector<PerShard> shards_;
   OrderBook orders_;
+  std::shared_ptr<const Routing> routing_;  // null: the configuration was never read anew
+  std::vector<AddSource> departures_;
   bool is_recall_due_ = false;
   uint32_t allowed_ = 1;
   io::Instant no_growth_until_{};  // the host refused a session while others were open

@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 
+#include "engine/queue/routing.h"
 #include "io/check.h"
 
 namespace sluice::engine::queue {
@@ -82,6 +83,7 @@ struct World final : HomeQueue::Outside {
   }
   void find_hosts() override { ++finds; }
   void recall() override { ++recalls; }
+  void depart(AddSource&& departure) override { departures.push_back(std::move(departure)); }
   void note_wait(const Mailing&, const Waited& waited) override { waits.push_back(waited); }
 
   HomeQueue::Now time() const { return {now, io::WallTime{} + now.time_since_epoch(), middle}; }
@@ -140,6 +142,7 @@ struct World final : HomeQueue::Outside {
   std::map<unsigned, HostPlan> plans;
   std::vector<std::pair<std::unique_ptr<Batch>, Ending>> endings;
   std::vector<Waited> waits;
+  std::vector<AddSource> departures;
   int finds = 0, recalls = 0;
 };
 
@@ -172,6 +175,80 @@ TEST(HomeQueue, takes_in_those_of_its_ranges_that_earlier_runs_deferred) {
   world.serve();
   EXPECT_EQ(world.numbers(), (std::multiset<uint32_t>{2, 3, 4}));
   EXPECT_EQ(world.granted[0].back()->items[0].attempts, 4);
+}
+
+/// After a reload [from, from + count) of the mailing go to `to`, and the others stay.
+std::shared_ptr<const Routing> moved(const World& world, const Mailing& mailing, Range range,
+                                     const Route& to, Orders orders = {}) {
+  auto routing = std::make_shared<Routing>();
+  const uint32_t end = range.first + range.count;
+  routing->mailings[mailing.campaign->info().uid] = {
+      {{{0, range.first}, &world.route},
+       {range, &to},
+       {{end, mailing.campaign->recipients() - end}, &world.route}},
+      std::move(orders)};
+  return routing;
+}
+
+TEST(HomeQueue, sends_on_those_that_go_elsewhere_after_a_reload_and_keeps_the_others) {
+  World world(1);
+  const DestinationPolicy other_policy{.next_hops = {"192.0.2.9:25"}};
+  const Route other{"192.0.2.9:25", other_policy, 1};
+  const MailingPtr m = mailing(95);
+  world.add(m, {{0, 95}});
+  world.queue->reroute(moved(world, *m, {20, 30}, other, {.held = {{25, 1}}}), world.time());
+  world.serve();
+  ASSERT_EQ(world.departures.size(), 1u);
+  const AddSource& departure = world.departures[0];
+  EXPECT_EQ(departure.route, &other);
+  EXPECT_EQ(departure.mailing, m);
+  EXPECT_EQ(departure.ranges, (std::vector<Range>{{20, 30}}));
+  EXPECT_EQ(departure.orders.held, (std::vector<Range>{{25, 1}}));
+  EXPECT_EQ(world.queue->waiting(), 65u);
+  world.lend_all();
+  EXPECT_EQ(world.numbers().size(), 65u);
+  EXPECT_EQ(world.numbers().count(20) + world.numbers().count(49), 0u);
+}
+
+TEST(HomeQueue, sends_on_what_comes_back_after_a_reload) {
+  World world(1);
+  const DestinationPolicy other_policy{.next_hops = {"192.0.2.9:25"}};
+  const Route other{"192.0.2.9:25", other_policy, 1};
+  const MailingPtr m = mailing(20);
+  world.add(m, {{0, 20}});
+  world.lend_all();
+  world.queue->reroute(moved(world, *m, {0, 10}, other), world.time());
+  world.give_back(m, {.number = 3, .attempts = 1, .was_deferred = true}, world.now + 1h);
+  world.give_back(m, {.number = 13, .attempts = 1, .was_deferred = true}, world.now + 1h);
+  world.serve();
+  EXPECT_EQ(world.queue->waiting(), 1u);
+  ASSERT_EQ(world.departures.size(), 1u);
+  ASSERT_EQ(world.departures[0].returned.size(), 1u);
+  const Returned& returned = world.departures[0].returned[0];
+  EXPECT_EQ(returned.item.number, 3u);
+  EXPECT_EQ(returned.item.attempts, 1u);
+  EXPECT_EQ(returned.due, world.now) << "the reason it waited for was of other hosts";
+}
+
+TEST(HomeQueue, what_is_deferred_keeps_its_time_when_a_reload_changes_no_host) {
+  World world(1);
+  const DestinationPolicy slower{.sessions_max = 1};
+  const Route same_hosts{"example.test", slower, 1};
+  const MailingPtr m = mailing(20);
+  world.give_back(m, {.number = 3, .attempts = 2, .was_deferred = true}, world.now + 1h);
+  world.add(m, {{5, 10}});
+  world.news(0, 0, 0, 1, 0);  // nobody takes a session
+  const io::Instant until = world.now + 60s;
+  world.queue->reroute(moved(world, *m, {0, 20}, same_hosts), world.time());
+  world.serve();
+  EXPECT_EQ(world.queue->waiting(), 0u);
+  ASSERT_EQ(world.departures.size(), 2u);
+  EXPECT_EQ(world.departures[0].waits.refusals(), 1u);
+  EXPECT_EQ(world.departures[0].waits.attempts(), 1u);
+  EXPECT_EQ(world.departures[0].waits.next_attempt() - world.time().wall, until - world.now);
+  EXPECT_EQ(world.departures[1].returned.at(0).due, world.now + 1h);
+  EXPECT_EQ(world.departures[1].returned.at(0).item.attempts, 2u);
+  EXPECT_TRUE(world.queue->is_idle());
 }
 
 TEST(HomeQueue, passes_over_recipients_that_have_a_fate_or_wait_for_a_retry) {
