@@ -166,6 +166,22 @@ def check_running_engine(place):
             assert engine.wait(timeout=20) == 0
 
 
+def check_dialogue(place):
+    """-bs: SMTP on a pipe, pipelined or not, two messages and one that is never whole."""
+    dialogue = ("EHLO here.example\r\nMAIL FROM:<ann@a.example>\r\nRCPT TO:<bob@b.example>\r\nRCPT TO:<cid@c.example>\r\nDATA\r\n"
+                "Subject: one\r\nBcc: secret@d.example\r\n\r\n..dot\r\nend\r\n.\r\n"
+                "RCPT TO:<nobody@b.example>\r\nMAIL FROM:<>\r\nRCPT TO:<postmaster>\r\nDATA\r\nSubject: two\r\n\r\ntwo\r\n.\r\n"
+                "MAIL FROM:<ann@a.example>\r\nRCPT TO:<bob@b.example>\r\nDATA\r\nSubject: half\r\n")
+    result = place.sendmail("-bs", message=dialogue)
+    codes = [line[:3] for line in result.stdout.decode().splitlines() if line[3:4] == " "]
+    assert result.returncode == 0 and codes == "220 250 250 250 250 354 250 503 250 250 354 250 250 250 354".split(), (codes, result.stdout)
+    mails = place.delivered()
+    assert sorted(recipient for _, recipient, _ in mails) == ["bob@b.example", "cid@c.example", "postmaster@mta.news.example"], mails
+    one = next(octets for _, recipient, octets in mails if recipient == "bob@b.example")
+    assert b"\r\n.dot\r\nend\r\n" in one and b"secret" not in one and b"Message-ID:" in one and b"From:" in one, one
+    assert place.sendmail("-bs", message="QUIT\r\n").returncode == 0
+
+
 def check_notices(folder):
     """A recipient that is refused: the sender is told, unless she said never."""
     place = Place(folder, "--fault", "rcpt:550 5.1.1 nobody")
@@ -184,7 +200,7 @@ def main():
         place = Place(pathlib.Path(name))
         with place.sink:
             for check in (check_refusals, check_envelope_and_header, check_as_it_is, check_lone_dot, check_senders,
-                          check_called_by_its_name, check_nothing_is_left_behind, check_running_engine):
+                          check_called_by_its_name, check_dialogue, check_nothing_is_left_behind, check_running_engine):
                 check(place)
     with tempfile.TemporaryDirectory() as name:
         check_notices(pathlib.Path(name))

@@ -19,11 +19,15 @@ using Done = std::expected<void, std::string>;
 
 Done wrong(std::string text) { return std::unexpected(std::move(text)); }
 
-Done take_mode(std::string_view mode) {
+Done take_mode(SendmailArguments& to, std::string_view mode) {
   if (mode == "m") return {};
+  if (mode == "s") {
+    to.mode = SendmailArguments::Mode::dialogue;
+    return {};
+  }
   if (mode == "d" || mode == "D") return wrong("-bd: the daemon is sluice serve");
   if (mode == "p") return wrong("-bp: what waits is shown by sluice queue list");
-  return wrong(fmt::format("-b{}: this mode is not known; it is -bm", terminal_text(mode)));
+  return wrong(fmt::format("-b{}: this mode is not known; it is -bm or -bs", terminal_text(mode)));
 }
 
 /// One option, `letter`, with its value.
@@ -38,7 +42,7 @@ Done take(SendmailArguments& to, char letter, std::string_view value) {
     case 'r': to.sender = value; return {};
     case 'F': to.name = value; return {};
     case 'q': to.mode = SendmailArguments::Mode::run_queue; return {};
-    case 'b': return take_mode(value);
+    case 'b': return take_mode(to, value);
     case 'N': {
       const auto notify = engine::smtp::parse_notify(value);
       if (!notify)

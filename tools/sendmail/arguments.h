@@ -12,7 +12,7 @@ namespace sluice::tools {
 
 /// The arguments of sendmail(1).
 struct SendmailArguments {
-  enum class Mode : uint8_t { send, run_queue, help };
+  enum class Mode : uint8_t { send, dialogue, run_queue, help };
   Mode mode = Mode::send;
   bool reads_recipients = false;      // -t: of To, Cc and Bcc too
   bool ignores_dot = false;           // -i

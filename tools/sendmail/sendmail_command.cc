@@ -1,9 +1,7 @@
 #include "tools/sendmail/sendmail_command.h"
 
 #include <fmt/format.h>
-#include <pwd.h>
 #include <sysexits.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
@@ -14,15 +12,14 @@
 
 #include "engine/intake/address.h"
 #include "engine/intake/shown.h"
-#include "engine/intake/submission.h"
 #include "engine/mail/address_list.h"
 #include "engine/mail/local_message.h"
-#include "engine/report/json_writer.h"
 #include "io/uring.h"
 #include "tools/command_line.h"
-#include "tools/exit_code.h"
 #include "tools/privileges.h"
 #include "tools/sendmail/arguments.h"
+#include "tools/sendmail/dialogue.h"
+#include "tools/sendmail/local_mail.h"
 
 namespace sluice::tools {
 
@@ -49,6 +46,7 @@ Options:
   -R hdrs|full  How much of the message such a notice brings back
   -V ENVID      A name for the message that notices repeat
   -bm           Take a message: the default
+  -bs           Speak SMTP on standard input and output
   -q[TIME]      Nothing to do: the engine needs no call
   --config FILE Configuration file; default: /etc/sluice/sluice.toml if it exists, else built-in defaults
   --spool DIR   The spool's folder, instead of the configuration's
@@ -58,6 +56,7 @@ Options:
 Examples:
   sluice sendmail -t -i < message.eml
   printf 'Subject: backup done\n\nAll well.\n' | sluice sendmail -f backup@news.example root@news.example
+  sluice sendmail -bs < dialogue                         for programs that speak SMTP on a pipe
   ln -s "$(command -v sluice)" /usr/sbin/sendmail        for programs that call it by its name
 
 An address without a domain is one at engine.hostname.
@@ -72,21 +71,6 @@ int fail(int code, const std::string& text) {
   fmt::print(stderr, "sluice sendmail: {}\n", text);
   return code;
 }
-
-/// Who calls us.
-struct User {
-  std::string login = "nobody", name;
-
-  static User current() {
-    User user;
-    const passwd* const entry = getpwuid(getuid());
-    if (entry == nullptr) return user;
-    user.login = entry->pw_name;
-    const std::string_view gecos = entry->pw_gecos;
-    user.name = gecos.substr(0, gecos.find(','));
-    return user;
-  }
-};
 
 /// The message on standard input; the error is an errno.
 std::expected<std::string, int> read_message(bool ignores_dot) {
@@ -126,7 +110,8 @@ std::expected<std::vector<std::string>, std::string> parse_list(const std::strin
 }
 
 std::expected<std::string, std::string> sender_of(const SendmailArguments& arguments,
-                                                  const User& user, const std::string& hostname) {
+                                                  const LocalUser& user,
+                                                  const std::string& hostname) {
   if (!arguments.sender) return qualified(user.login, hostname);
   if (arguments.sender->empty() || *arguments.sender == "<>") return "";
   const auto list = parse_list(*arguments.sender);
@@ -142,42 +127,42 @@ struct Mistake {
   std::string text;
 };
 
-/// A list for the submission: JSON Lines.
-std::expected<std::string, Mistake> recipients_of(const SendmailArguments& arguments,
-                                                  const LocalMessage& message,
-                                                  const std::string& hostname) {
-  std::string rows;
+/// Adds all that are meant to `mail`.
+std::expected<void, Mistake> add_recipients(LocalMail& mail, const SendmailArguments& arguments,
+                                            const LocalMessage& message,
+                                            const std::string& hostname) {
   const auto add = [&](const std::vector<std::string>& addresses,
                        int code) -> std::expected<void, Mistake> {
     for (const std::string& address : addresses) {
       const auto normal = qualified(address, hostname);
       if (!normal) return std::unexpected(Mistake{code, normal.error()});
-      engine::report::JsonObject row(rows);
-      row.string("email", *normal);
-      row.end();
-      rows.push_back('\n');
+      mail.add_recipient(*normal);
     }
     return {};
   };
   for (const std::string& argument : arguments.recipients) {
     const auto list = parse_list(argument);
     if (!list) return std::unexpected(Mistake{EX_USAGE, list.error()});
-    if (auto done = add(*list, EX_USAGE); !done) return std::unexpected(done.error());
+    if (auto done = add(*list, EX_USAGE); !done) return done;
   }
   if (arguments.reads_recipients) {
     const auto list = message.recipients();
     if (!list) return std::unexpected(Mistake{EX_DATAERR, list.error()});
-    if (auto done = add(*list, EX_DATAERR); !done) return std::unexpected(done.error());
+    if (auto done = add(*list, EX_DATAERR); !done) return done;
   }
-  if (!rows.empty()) return rows;
+  if (!mail.recipients.empty()) return {};
   return std::unexpected(Mistake{EX_USAGE, arguments.reads_recipients
                                                ? "no recipients: To, Cc and Bcc name nobody"
                                                : "no recipients; name them, or use -t"});
 }
 
+std::expected<std::unique_ptr<io::Proactor>, io::UringError> open_ring() {
+  return io::open_uring({.entries = 64, .sockets_max = 16, .receive_buffers = 16});
+}
+
 /// From the message to the hand-off.
 int send(const SendmailArguments& arguments, const engine::Config& config) {
-  const User user = User::current();
+  const LocalUser user = LocalUser::current();
   const auto sender = sender_of(arguments, user, config.hostname);
   if (!sender) return fail(EX_USAGE, sender.error());
   const auto octets = read_message(arguments.ignores_dot);
@@ -185,42 +170,26 @@ int send(const SendmailArguments& arguments, const engine::Config& config) {
     return fail(EX_IOERR,
                 fmt::format("cannot read the message: {}", std::strerror(octets.error())));
   const LocalMessage message(*octets);
-  auto rows = recipients_of(arguments, message, config.hostname);
-  if (!rows) return fail(rows.error().exit_code, rows.error().text);
-
-  auto proactor = io::open_uring({.entries = 64, .sockets_max = 16, .receive_buffers = 16});
-  if (!proactor) return fail(EX_UNAVAILABLE, proactor.error().message);
   const char* const name = std::getenv("NAME");
-  const std::string own = fmt::format("{}@{}", user.login, config.hostname);
-  std::string complete = message.complete(
-      {.name = arguments.name.value_or(name != nullptr ? name : user.name),
-       .address = sender->empty() ? own : *sender,
-       .message_id = fmt::format("<{:016x}.0@{}>", (*proactor)->random(), config.hostname),
-       .date = (*proactor)->wall()});
-  const bool wants_notices = arguments.notify != engine::smtp::notify_never;
-  constexpr size_t sort_bytes = 1024 * 1024;
-  intake::Submission submission(
-      {.message = "the message",
-       .at_hand = std::move(complete),
-       .is_literal = true,
-       .from = *sender,
-       .is_repeatable = false,
-       .spool = config.spool,
-       .hostname = config.hostname,
-       .notices = wants_notices ? engine::Notices::sender : engine::Notices::log,
-       .notify = arguments.notify,
-       .returned = arguments.returned,
-       .envelope_id = arguments.envelope_id,
-       .sort_bytes = sort_bytes},
-      **proactor);
-  auto list =
-      intake::RecipientList::read(intake::ListFile::holding(*std::move(rows)), "recipients");
-  if (!list) return fail(EX_DATAERR, list.error().text);
-  submission.set_list(*std::move(list));
-  const auto receipt = submission.run();
-  if (receipt) return EX_OK;
-  for (const std::string& line : receipt.error().lines) fail(0, line);
-  return exit_code(receipt.error().kind);
+  LocalMail mail{.sender = *sender,
+                 .author = arguments.name.value_or(name != nullptr ? name : user.name),
+                 .notify = arguments.notify,
+                 .returned = arguments.returned,
+                 .envelope_id = arguments.envelope_id};
+  if (auto added = add_recipients(mail, arguments, message, config.hostname); !added)
+    return fail(added.error().exit_code, added.error().text);
+  auto proactor = open_ring();
+  if (!proactor) return fail(EX_UNAVAILABLE, proactor.error().message);
+  const auto done = hand_off(**proactor, config, user, std::move(mail), message);
+  if (done) return EX_OK;
+  for (const std::string& line : done.error().lines) fail(0, line);
+  return done.error().exit_code;
+}
+
+int speak(const engine::Config& config) {
+  auto proactor = open_ring();
+  if (!proactor) return fail(EX_UNAVAILABLE, proactor.error().message);
+  return Dialogue(**proactor, config).run();
 }
 
 }  // namespace
@@ -238,6 +207,7 @@ int sendmail_command(int argc, char** argv) {
     return fail(EX_NOPERM, "--config and --spool are not for a sendmail that runs as another user");
   const auto config = ConfigurationOptions(arguments->config, arguments->spool).load();
   if (!config) return EX_CONFIG;
+  if (arguments->mode == SendmailArguments::Mode::dialogue) return speak(*config);
   return send(*arguments, *config);
 }
 
