@@ -19,7 +19,7 @@ test=(
   # git lists the files to check, ccache spares the second build.
   git ccache python3
   # SMTP clients that speak TLS.
-  openssl swaks libnet-ssleay-perl
+  openssl swaks libnet-ssleay-perl curl msmtp
   # Reads our delivery status notifications.
   python3-flufl.bounce
   # cpack makes the package, systemd-analyze reviews its unit.
@@ -29,6 +29,8 @@ test=(
   clang-19 lld-19 libclang-rt-19-dev llvm-19 clang-tidy-19 clang-format-19
   # What Postfix's tools load; they are unpacked beside the system, see postfix_tools.sh.
   libdb5.3 libicu72 libnsl2
+  # What mail(1) loads, likewise: mailx_tools.sh.
+  libbsd0 liblockfile1
   # What Knot's name server loads, likewise: knot_tools.sh.
   libknot13 libdnssec9 libzscanner4 libcap-ng0 liblmdb0 liburcu8
 )
@@ -87,5 +89,6 @@ fi
 if [[ ${1:---test} == --test ]]; then
   "$here/postfix_tools.sh" >/dev/null
   "$here/knot_tools.sh" >/dev/null
+  "$here/mailx_tools.sh" >/dev/null
   "$here/prometheus_tools.sh" >/dev/null
 fi

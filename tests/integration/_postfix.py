@@ -62,7 +62,7 @@ class Postfix:
                     "qmgr unix n - n 300 1 qmgr", "rewrite unix - - n - - trivial-rewrite", "anvil unix - - n - 1 anvil",
                     "virtual unix - n n - - virtual", "postlog unix-dgram n - n - 1 postlogd"]
         services += [f"{name} unix - - n - - {name}" for name in ("error", "discard", "smtp", "proxymap")]
-        services += ["retry unix - - n - - error", "showq unix n - n - - showq"]
+        services += ["retry unix - - n - - error", "showq unix n - n - - showq", "tlsmgr unix - - n 1000? 1 tlsmgr"]
         services += [f"{name} unix - - n - 0 bounce" for name in ("bounce", "defer", "trace")]
         (self.folder / "etc" / "master.cf").write_text("\n".join(services) + "\n")
         environment = {**os.environ, "LD_LIBRARY_PATH": self.libraries, "MAIL_CONFIG": str(self.folder / "etc")}

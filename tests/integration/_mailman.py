@@ -1,0 +1,1 @@
+def mailman(station): pass
