@@ -48,7 +48,7 @@ class Tap:
 class Station:
     """With STARTTLS on `port` and TLS at once on `tls_port`; user ann (relay_tls.PASSWORD); who is on loopback may relay."""
 
-    def __init__(self, folder, more="", sink=()):
+    def __init__(self, folder):
         self.folder = pathlib.Path(folder)
         self.saved = self.folder / "saved"
         self.saved.mkdir()
@@ -57,9 +57,9 @@ class Station:
         self.trust.check_hostname = False
         secure = f'tls_certificate = "{self.pem}"\ntls_key = "{key}"\nusers = "{users(self.folder)}"\n'
         self.tls_port = free_port()
-        self.sink = Sink("--save", self.saved, "--extensions", EXTENSIONS, *sink)
+        self.sink = Sink("--save", self.saved, "--extensions", EXTENSIONS)
         self.tap = Tap(self.sink.port)
-        self.relay = Relay(folder, self.tap.port, secure + f'[[listen]]\naddress = "127.0.0.1:{self.tls_port}"\ntls = "implicit"\n{secure}{more}')
+        self.relay = Relay(folder, self.tap.port, secure + f'[[listen]]\naddress = "127.0.0.1:{self.tls_port}"\ntls = "implicit"\n{secure}')
         self.port, self.config = self.relay.port, self.folder / "c.toml"
 
     def __enter__(self):
@@ -70,6 +70,13 @@ class Station:
         if self.relay.process.poll() is None:
             self.relay.stop()
         self.sink.__exit__(*error)
+
+    def configure(self, more):
+        """Starts it anew with more configuration."""
+        self.relay.stop()
+        with open(self.config, "a", encoding="utf-8") as config:
+            config.write(more)
+        self.relay.start()
 
     def arrived(self):
         """(envelope sender, recipients, octets) of each message that the sink has."""
