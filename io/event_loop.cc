@@ -30,6 +30,7 @@ void EventLoop::turn(Instant latest) {
 void EventLoop::run() {
   while (!stopping_) turn();
   stopping_ = false;
+  proactor_.wait(now(), 0);  // what the last turn said to others is still to leave
 }
 
 }  // namespace sluice::io

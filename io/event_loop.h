@@ -39,7 +39,7 @@ class EventLoop {
   /// request_turn() was called), run callbacks within the budget, fire timers, run the hooks.
   void turn(Instant latest = never);
 
-  /// Turns until stop().
+  /// Turns until stop(). What the last turn submitted, and whom it woke, the kernel has then.
   void run();
   void stop() { stopping_ = true; }
 

@@ -114,5 +114,18 @@ TEST(EventLoop, runs_until_stopped_and_can_run_again) {
   EXPECT_EQ(text, "xxxxxx");
 }
 
+// Such as the wake of a loop whose word of the end is awaited there.
+TEST(EventLoop, hands_over_what_its_last_turn_submitted) {
+  Clockwork clockwork;
+  EventLoop loop(clockwork);
+  std::string text;
+  Note note(text, 'x');
+  note.act = [&] { loop.stop(); };
+  loop.add(note);
+  loop.run();
+  ASSERT_EQ(clockwork.waits.size(), 2u);
+  EXPECT_LE(clockwork.waits.back(), clockwork.now());
+}
+
 }  // namespace
 }  // namespace sluice::io
