@@ -58,11 +58,13 @@ class Postfix:
             "smtpd_client_connection_count_limit": "0", "in_flow_delay": "0", **parameters,
         }
         (self.folder / "etc" / "main.cf").write_text("".join(f"{name} = {value}\n" for name, value in settings.items()))
+        # The queue manager is woken often: what it skipped in incoming/, as still being delivered, waits for that.
         services = [f"127.0.0.1:{self.port} inet n - n - 100 smtpd", "cleanup unix n - n - 0 cleanup",
-                    "qmgr unix n - n 300 1 qmgr", "rewrite unix - - n - - trivial-rewrite", "anvil unix - - n - 1 anvil",
+                    "qmgr unix n - n 2 1 qmgr", "rewrite unix - - n - - trivial-rewrite", "anvil unix - - n - 1 anvil",
                     "virtual unix - n n - - virtual", "postlog unix-dgram n - n - 1 postlogd"]
         services += [f"{name} unix - - n - - {name}" for name in ("error", "discard", "smtp", "proxymap")]
-        services += ["retry unix - - n - - error", "showq unix n - n - - showq", "tlsmgr unix - - n 1000? 1 tlsmgr"]
+        services += ["retry unix - - n - - error", "showq unix n - n - - showq", "tlsmgr unix - - n 1000? 1 tlsmgr",
+                     "scache unix - - n - 1 scache"]
         services += [f"{name} unix - - n - 0 bounce" for name in ("bounce", "defer", "trace")]
         (self.folder / "etc" / "master.cf").write_text("\n".join(services) + "\n")
         environment = {**os.environ, "LD_LIBRARY_PATH": self.libraries, "MAIL_CONFIG": str(self.folder / "etc")}

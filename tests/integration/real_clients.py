@@ -285,10 +285,10 @@ MORE = (_nodemailer.nodemailer, _mailman.mailman)
 def main():
     if os.geteuid() != 0:  # Postfix's master starts its daemons as others
         os.execvp("sudo", ["sudo", "--preserve-env=HOME,SLUICE,XDG_CACHE_HOME", sys.executable, __file__, *sys.argv[1:]])
-    wanted = sys.argv[1:] or [case.__name__ for case in CASES]
-    for case in CASES + MORE:
-        if case.__name__ not in wanted:
-            continue
+    named = {case.__name__: case for case in CASES + MORE}
+    if unknown := set(sys.argv[1:]) - named.keys():
+        sys.exit(f"no such case: {', '.join(sorted(unknown))}; there are {', '.join(named)}")
+    for case in [named[name] for name in sys.argv[1:]] or CASES:
         with tempfile.TemporaryDirectory() as folder, Station(folder) as station:
             case(station)
         print(f"{case.__name__}: passed", flush=True)
