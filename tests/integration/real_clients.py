@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Programs that others wrote hand their mail to the relay, each in its own way, and at the other end it arrives: once, octet for octet, with
 its envelope. Without arguments what needs Debian's packages only; `real_clients.py nodemailer mailman` takes npm, and a Debian root."""
-# timeout_s: 240
+# timeout_s: 300
 import contextlib
 import email
 import email.policy
