@@ -45,6 +45,7 @@ std::string SimulatedEngine::open(const engine::Config& config, bool until_empty
                                            .hostname = config.hostname,
                                            .postmaster = config.postmaster,
                                            .notices = config.notices},
+                               .listens = !listeners.empty(),
                                .listen = listeners};
     if (i == 0) setup.sealed = std::move(recovered.segments);
     cores_[i]->shard = std::make_unique<engine::Shard>(cores_[i]->loop, mesh_, setup);
