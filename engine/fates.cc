@@ -77,6 +77,7 @@ void Fates::record(const Route& route, Held& held, Item item, const queue::Decis
   complete(entry, mailing, item);
   entry.event = event_of(decision);
   if (decision.kind == spool::OutcomeKind::deferred) {
+    counters_.observe_deferral(entry.stage, entry.code);
     if (!decision.is_last && !decision.is_held) entry.next_attempt = entry.time + decision.delay;
     entry.expires = mailing.accepted_at(item.number) + mailing.lifetime(route.policy);
   }
@@ -132,6 +133,7 @@ void Fates::record_unreadable(const Route& route, const Mailing& mailing, Item i
 void Fates::tell_waiting(const Route& route, const Mailing& mailing, Item item, io::Instant until,
                          report::LogEntry& entry) {
   complete(entry, mailing, item);
+  counters_.observe_deferral(entry.stage, entry.code);
   entry.event = report::Event::deferred;
   entry.next_attempt = wall_of(until);
   entry.expires = mailing.accepted_at(item.number) + mailing.lifetime(route.policy);

@@ -53,6 +53,9 @@ inline constexpr auto delivery_bounds_us = std::to_array<uint64_t>(
     {10'000, 30'000, 100'000, 300'000, 1'000'000, 3'000'000, 10'000'000, 60'000'000, 300'000'000,
      1'800'000'000, 7'200'000'000, 28'800'000'000, 86'400'000'000, 432'000'000'000});
 
+/// Replies by which receivers put mail off, and that postmasters tell apart.
+inline constexpr auto deferral_codes = std::to_array<uint16_t>({421, 450, 451, 452});
+
 /// What one shard has done since the engine started. That shard's thread alone writes, on lines of
 /// the cache that no other writes to.
 struct alignas(128) ShardCounters {
@@ -65,6 +68,16 @@ struct alignas(128) ShardCounters {
   /// came with another one's) is not counted.
   std::array<Histogram<phase_bounds_us>, smtp::stage_count> phases;
   Histogram<delivery_bounds_us> delivery;  // from acceptance
+  /// Why attempts were deferred, told and not yet durable: by phase and, as in deferral_codes, the
+  /// reply's code; then other replies, then none.
+  std::array<std::array<Counter, deferral_codes.size() + 2>, smtp::stage_count> deferral_reasons;
+
+  void observe_deferral(smtp::Stage stage, uint16_t code) {
+    size_t reason = 0;
+    while (reason < deferral_codes.size() && deferral_codes[reason] != code) ++reason;
+    deferral_reasons[static_cast<size_t>(stage)][code == 0 ? deferral_codes.size() + 1 : reason]
+        .add();
+  }
 
   void observe_phases(const std::array<uint32_t, smtp::stage_count>& phases_us) {
     for (size_t i = 0; i < phases_us.size(); ++i)

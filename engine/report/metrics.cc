@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <string_view>
@@ -50,10 +51,11 @@ class Page {
     value(number);
   }
 
-  double sum(Counter ShardCounters::* member) const {
-    uint64_t total = 0;
-    for (const ShardCounters& shard : counters_.shards) total += (shard.*member).value();
-    return static_cast<double>(total);
+  /// Of what std::invoke(of, shard) gives.
+  double sum(auto of) const {
+    uint64_t sum = 0;
+    for (const ShardCounters& shard : counters_.shards) sum += std::invoke(of, shard).value();
+    return static_cast<double>(sum);
   }
   /// Of the histograms that `of(shard)` gives, together.
   template <const auto& bounds_us>
@@ -115,6 +117,21 @@ void put_shards(Page& page) {
     page.value(page.sum(member), {{"fate", fate}});
   page.counter("sluice_deferrals_total", "Attempts that failed for now.",
                page.sum(&ShardCounters::deferrals));
+  page.family(
+      MetricType::Counter, "sluice_deferral_reasons_total",
+      "Deferrals told in the log, by phase and by the reply's code (other; none: no reply).");
+  for (size_t i = 0; i < smtp::stage_count; ++i)
+    for (size_t reason = 0; reason < deferral_codes.size() + 2; ++reason) {
+      const double sum = page.sum(
+          [=](const ShardCounters& shard) -> auto& { return shard.deferral_reasons[i][reason]; });
+      if (sum == 0) continue;  // a line for each would be many that never change
+      const std::string code = reason < deferral_codes.size()
+                                   ? std::to_string(deferral_codes[reason])
+                               : reason == deferral_codes.size() ? "other"
+                                                                 : "none";
+      page.value(sum,
+                 {{"phase", std::string(smtp::name(static_cast<smtp::Stage>(i)))}, {"code", code}});
+    }
   page.family(MetricType::Counter, "sluice_sessions_total",
               "Sessions with receiving servers: opened, or failed at every host.");
   page.value(page.sum(&ShardCounters::sessions_opened), {{"result", "opened"}});

@@ -26,6 +26,7 @@ def shows_what_goes_on(folder, admin):
     look = json.loads(result.stdout)
     assert look["ready"] and look["rates"]["accepted"]["total"] == 2 and look["rates"]["delivered"]["total"] == 1, look
     assert look["destinations"] == [{"destination": "away.example", "waiting": 0, "deferred": 1, "held": 0}], look["destinations"]
+    assert [(reason["reason"], reason["total"]) for reason in look["deferral_reasons"]] == [("connect, no reply", 1)], look
     text = top("--once", "--admin", f"127.0.0.1:{admin}").stdout
     assert "delivered" in text and "away.example" in text and "\x1b" not in text, text
 

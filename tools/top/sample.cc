@@ -11,9 +11,26 @@ namespace sluice::tools {
 
 namespace {
 
-constexpr std::string_view phase_family = "sluice_phase_duration_seconds_sum{phase=\"";
+constexpr std::string_view reason_family = "sluice_deferral_reasons_total{";
+constexpr std::string_view phase_family = "sluice_phase_duration_seconds_sum{";
 
 uint64_t whole(double value) { return value > 0 ? static_cast<uint64_t>(std::llround(value)) : 0; }
+
+/// The value of a label in `series`, as /metrics writes it.
+std::string label(std::string_view series, std::string_view name) {
+  const std::string key = fmt::format("{}=\"", name);
+  const size_t at = series.find(key);
+  if (at == series.npos) return {};
+  const size_t begin = at + key.size();
+  return std::string(series.substr(begin, series.find('"', begin) - begin));
+}
+
+std::string reason_text(std::string_view series) {
+  const std::string code = label(series, "code");
+  return label(series, "phase") + (code == "none"    ? ", no reply"
+                                   : code == "other" ? ", another reply"
+                                                     : " " + code);
+}
 
 }  // namespace
 
@@ -76,9 +93,10 @@ Activity Activity::between(const Sample& before, const Sample& now) {
         {"sessions refused", "sluice_sessions_total{result=\"failed\"}"}})
     out.rates.push_back({shown, rise(name) / seconds, whole(now.value(name))});
   for (const auto& [name, sum] : now.values) {
+    if (name.starts_with(reason_family))
+      out.reasons.push_back({reason_text(name), rise(name) / seconds, whole(sum)});
     if (!name.starts_with(phase_family)) continue;
-    const std::string phase =
-        name.substr(phase_family.size(), name.find('"', phase_family.size()) - phase_family.size());
+    const std::string phase = label(name, "phase");
     const double waited_s = rise(name);
     const double waits =
         rise(fmt::format("sluice_phase_duration_seconds_count{{phase=\"{}\"}}", phase));
@@ -86,6 +104,8 @@ Activity Activity::between(const Sample& before, const Sample& now) {
       out.phases.push_back({phase, waited_s / seconds, waits / seconds, waited_s / waits * 1000});
   }
   std::ranges::sort(out.phases, std::greater(), &Phase::sessions);
+  std::ranges::sort(out.reasons, std::greater(),
+                    [](const Reason& reason) { return std::pair(reason.per_s, reason.total); });
   out.waiting = whole(now.value("sluice_recipients_waiting"));
   out.deferred = whole(now.value("sluice_recipients_deferred"));
   out.held = whole(now.value("sluice_recipients_held"));

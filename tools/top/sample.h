@@ -42,8 +42,14 @@ struct Activity {
     double per_s = 0;     // waits that ended
     double mean_ms = 0;   // of these
   };
+  struct Reason {
+    std::string name;  // "rcpt 450", "connect, no reply"
+    double per_s = 0;
+    uint64_t total = 0;
+  };
   std::vector<Row> rates;
-  std::vector<Phase> phases;  // in which somebody waited, most first
+  std::vector<Reason> reasons;  // of deferrals, most first
+  std::vector<Phase> phases;    // in which somebody waited, most first
   uint64_t waiting = 0, deferred = 0, held = 0, sessions = 0, campaigns = 0;
   uint64_t spool_bytes = 0, memory_bytes = 0;
   bool is_ready = false;

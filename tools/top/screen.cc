@@ -19,7 +19,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr size_t phases_max = 8;
+constexpr size_t phases_max = 8, reasons_max = 5;
 termios terminal_before;  // what a Screen puts back
 
 std::string rate_text(double per_s) {
@@ -54,6 +54,15 @@ std::string screen_text(const std::string& address, const Activity& activity,
                                 fitted(terminal_text(phase.name), 18), phase.sessions,
                                 rate_text(phase.per_s), phase.mean_ms));
   }
+  if (!activity.reasons.empty()) {
+    lines.push_back("");
+    lines.push_back(fmt::format("{:<18} {:>10} {:>14}", "DEFERRED AT", "A SECOND", "SINCE START"));
+  }
+  for (size_t i = 0; i < std::min(activity.reasons.size(), reasons_max); ++i) {
+    const Activity::Reason& reason = activity.reasons[i];
+    lines.push_back(fmt::format("{} {:>10} {:>14}", fitted(terminal_text(reason.name), 18),
+                                rate_text(reason.per_s), grouped(reason.total)));
+  }
   if (!destinations.empty()) {
     lines.push_back("");
     lines.push_back(fmt::format("{} {:>11} {:>11} {:>11}  {}", fitted("DESTINATION", 32), "WAITING",
@@ -87,6 +96,10 @@ std::string screen_json(const Activity& activity, const std::vector<DestinationR
                              {"sessions", phase.sessions},
                              {"per_s", phase.per_s},
                              {"mean_ms", phase.mean_ms}});
+  out["deferral_reasons"] = Json::array();
+  for (const Activity::Reason& reason : activity.reasons)
+    out["deferral_reasons"].push_back(
+        {{"reason", reason.name}, {"per_s", reason.per_s}, {"total", reason.total}});
   out["destinations"] = Json::array();
   for (const DestinationRow& row : destinations)
     out["destinations"].push_back({{"destination", row.name},

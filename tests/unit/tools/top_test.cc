@@ -18,6 +18,8 @@ constexpr const char* now_text = R"(sluice_recipients_accepted_total 300
 sluice_recipients_fates_total{fate="delivered"} 150
 sluice_phase_duration_seconds_count{phase="rcpt"} 30
 sluice_phase_duration_seconds_sum{phase="rcpt"} 9.5
+sluice_deferral_reasons_total{phase="rcpt",code="450"} 20
+sluice_deferral_reasons_total{phase="connect",code="none"} 40
 sluice_recipients_waiting 7
 sluice_ready 1
 nonsense
@@ -46,6 +48,15 @@ TEST(Activity, tells_how_many_sessions_waited_by_how_long_they_did) {
   EXPECT_DOUBLE_EQ(activity.phases[0].sessions, 4);
   EXPECT_DOUBLE_EQ(activity.phases[0].per_s, 10);
   EXPECT_DOUBLE_EQ(activity.phases[0].mean_ms, 400);
+}
+
+TEST(Activity, tells_why_mail_is_put_off_the_most_frequent_first) {
+  const Activity activity = two_seconds();
+  ASSERT_EQ(activity.reasons.size(), 2u);
+  EXPECT_EQ(activity.reasons[0].name, "connect, no reply");
+  EXPECT_DOUBLE_EQ(activity.reasons[0].per_s, 20);
+  EXPECT_EQ(activity.reasons[1].name, "rcpt 450");
+  EXPECT_EQ(activity.reasons[1].total, 20u);
 }
 
 TEST(Activity, has_no_negative_rates_when_another_engine_answers) {
