@@ -109,8 +109,22 @@ def a_kill_under_load_loses_nothing(folder, kills=5):
     print(f"{kills} kills, {len(acknowledged)} messages acknowledged, all delivered; {sink.result['duplicates']} twice")
 
 
+def stops_within_ten_seconds_of_a_client_that_stays_in_data(folder):
+    with Sink() as sink, Relay(folder, sink.port) as relay, contextlib.ExitStack() as open_still:
+        for _ in range(4):  # on several shards
+            client = open_still.enter_context(contextlib.closing(relay.client()))
+            client.ehlo()
+            client.mail("a@news.example")
+            client.rcpt("b@x.example")
+            assert client.docmd("DATA")[0] == 354
+        begun = time.monotonic()
+        relay.stop()
+        assert time.monotonic() - begun < 12, time.monotonic() - begun
+
+
 def main():
-    for case in (arrives_as_it_was_sent, relays_for_those_allowed_only, tells_the_sender_of_a_failure, a_kill_under_load_loses_nothing):
+    for case in (arrives_as_it_was_sent, relays_for_those_allowed_only, tells_the_sender_of_a_failure, a_kill_under_load_loses_nothing,
+                 stops_within_ten_seconds_of_a_client_that_stays_in_data):
         with tempfile.TemporaryDirectory() as folder:
             case(pathlib.Path(folder))
         print(f"{case.__name__}: passed", flush=True)
