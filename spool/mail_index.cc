@@ -72,11 +72,12 @@ std::optional<Index> parts_of(Bytes payload, uint64_t record_bytes) {
 
 /// Do messages lie one behind the other up to the index at `end`, and do recipients ascend from 0?
 bool holds_together(const Index& index, uint64_t end) {
-  if (end > mail_segment_bytes_max || index.runs > MailSegment::runs_max ||
-      index.names.size() > index.runs)
+  if (index.runs > MailSegment::runs_max || index.names.size() > index.runs) return false;
+  if (index.messages == 0 || index.runs == 0 || index.first(0) != 0 || index.run_first(0) != 0)
     return false;
-  if (index.messages == 0 || index.runs == 0 || index.offset(0) != file_header_bytes ||
-      index.first(0) != 0 || index.run_first(0) != 0)
+  // Behind its content lies a large message, alone.
+  const bool is_large = index.messages == 1 && index.offset(0) > file_header_bytes;
+  if (!is_large && (end > mail_segment_bytes_max || index.offset(0) != file_header_bytes))
     return false;
   for (uint32_t i = 0; i < index.messages; ++i) {
     const bool is_last = i + 1 == index.messages;

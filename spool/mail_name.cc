@@ -7,7 +7,8 @@
 namespace sluice::spool {
 
 std::string MailName::text() const {
-  return fmt::format("{:010}-{:03}-{:016x}-{:016x}", sequence, shard, uid, salt.bits());
+  return fmt::format("{:010}-{:03}-{:016x}-{:016x}-{}", sequence, shard, uid, salt.bits(),
+                     mail_class);
 }
 
 std::string MailName::id() const { return fmt::format("mail-{:016x}", uid); }
@@ -23,7 +24,8 @@ std::optional<MailName> MailName::parse(std::string_view text) {
     at = stop;
     return error == std::errc();
   };
-  if (!take(name.sequence, 10) || !take(name.shard, 10) || !take(name.uid, 16) || !take(salt, 16))
+  if (!take(name.sequence, 10) || !take(name.shard, 10) || !take(name.uid, 16) || !take(salt, 16) ||
+      !take(name.mail_class, 10) || name.mail_class > 9)
     return std::nullopt;
   name.salt = Salt::from(salt);
   if (name.text() != text) return std::nullopt;

@@ -10,6 +10,8 @@
 namespace sluice::spool {
 
 inline constexpr std::string_view mail_folder = "mail";
+/// Before the name of a segment that is not there yet (large_mail.h).
+inline constexpr std::string_view incoming_mail_prefix = ".incoming-";
 
 /// What the name of a mail segment says (FORMAT.md section 7.1).
 struct MailName {
@@ -17,6 +19,7 @@ struct MailName {
   unsigned shard = 0;
   uint64_t uid = 0;
   Salt salt;
+  uint8_t mail_class = 0;  // to 9: what its messages have in common; opaque here
 
   std::string text() const;
   /// The id that the segment has as a campaign.

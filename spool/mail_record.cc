@@ -69,8 +69,9 @@ void encode_mail(std::vector<std::byte>& out, const NewMail& mail, io::WallTime 
   out.resize(begin + record_bytes(bytes));
 }
 
-std::optional<Mail> decode_mail_payload(Bytes payload) {
-  if (payload.size() < fixed_bytes) return std::nullopt;
+std::optional<Mail> decode_mail_payload(RecordType type, Bytes payload) {
+  const bool is_large = type == RecordType::large_mail;
+  if ((!is_large && type != RecordType::mail) || payload.size() < fixed_bytes) return std::nullopt;
   const auto accepted_ns = load<uint64_t>(payload, 8);
   Mail mail{.first = load<uint32_t>(payload, 0),
             .count = load<uint32_t>(payload, 4),
@@ -87,7 +88,13 @@ std::optional<Mail> decode_mail_payload(Bytes payload) {
     if (!group || (i == 0 && group->empty()) || !take_counted(rest)) return std::nullopt;
   }
   mail.recipients = mail.recipients.first(mail.recipients.size() - rest.size());
-  mail.content = rest;
+  if (!is_large) {
+    mail.content = rest;
+    return mail;
+  }
+  if (rest.size() != sizeof mail.large_bytes) return std::nullopt;
+  mail.large_bytes = load<uint64_t>(rest, 0);
+  if (mail.large_bytes == 0) return std::nullopt;
   return mail;
 }
 
@@ -95,25 +102,25 @@ std::optional<Mail> decode_mail(const BlockRef& ref, Bytes record) {
   if (record.size() != ref.bytes || record.size() < record_header_bytes) return std::nullopt;
   const Salt salt = Salt::from(ref.salt);
   const auto header = decode_record_header(record, salt);
-  if (!header || header->type != RecordType::mail || record_bytes(header->length) != ref.bytes)
-    return std::nullopt;
+  if (!header || record_bytes(header->length) != ref.bytes) return std::nullopt;
   const Bytes payload = record.subspan(record_header_bytes, header->length);
   if (!is_payload_sound(*header, payload, salt)) return std::nullopt;
-  const auto mail = decode_mail_payload(payload);
+  const auto mail = decode_mail_payload(header->type, payload);
   if (!mail || mail->first != ref.first || mail->count != ref.count) return std::nullopt;
   return mail;
 }
 
 void seal_mail(std::span<std::byte> records, Salt salt, uint64_t offset, uint32_t first_recipient,
-               const std::function<void(uint64_t offset, size_t bytes, const Mail& mail)>& visit) {
+               const std::function<void(uint64_t offset, size_t bytes, const Mail& mail)>& visit,
+               RecordType type) {
   const auto commit = static_cast<uint32_t>(offset / record_alignment);
   while (!records.empty()) {
     const auto length = load<uint32_t>(records, length_at);
     const size_t bytes = record_bytes(length);
     const std::span<std::byte> payload = records.subspan(record_header_bytes, length);
     store(payload, 0, first_recipient);
-    encode_record_header(records, salt, RecordType::mail, commit, payload);
-    const auto mail = decode_mail_payload(payload);
+    encode_record_header(records, salt, type, commit, payload);
+    const auto mail = decode_mail_payload(type, payload);
     CHECK(mail);
     visit(offset, bytes, *mail);
     first_recipient += mail->count;

@@ -14,9 +14,11 @@
 namespace sluice::spool {
 
 /// The payload of a message's record: envelope, recipients and content together. What is larger is
-/// handed off as a campaign of its own.
+/// kept in a segment of its own (large_mail.h).
 inline constexpr size_t mail_bytes_max = 1024 * 1024;
 inline constexpr size_t mail_record_bytes_max = record_bytes(mail_bytes_max);
+/// The content of a large message lies in records of so many octets before it (large_mail.h).
+inline constexpr size_t content_piece_bytes = 64 * 1024;
 
 /// One of those who get a message: the name of the destination's group (not empty), and an entry
 /// that is opaque to the spool.
@@ -45,16 +47,17 @@ struct Mail {
   uint32_t first = 0, count = 0;  // its recipients are numbered [first, first + count)
   io::WallTime accepted_at{};
   Bytes envelope, content;
-  Bytes recipients;  // as encoded, and known to be right: for visit_recipients()
+  uint64_t large_bytes = 0;  // of a large message: its content, which is not here
+  Bytes recipients;          // as encoded, and known to be right: for visit_recipients()
 
   /// `visit(number, MailRecipient)` of each.
   template <class Visit>
   void visit_recipients(Visit&& visit) const;
 };
 
-/// Reads the payload of a record of type *mail*. nullopt when it is not as FORMAT.md section 7.2
-/// says.
-std::optional<Mail> decode_mail_payload(Bytes payload);
+/// Reads the payload of a record of type *mail* or *large mail*. nullopt when it is of another, or
+/// not as FORMAT.md sections 7.2 and 7.5 say.
+std::optional<Mail> decode_mail_payload(RecordType type, Bytes payload);
 
 /// Checks a message as it was read from block `ref` of its segment (ref.bytes octets). nullopt when
 /// it is not what was written: its recipients are unreadable, and no others.
@@ -64,7 +67,8 @@ std::optional<Mail> decode_mail(const BlockRef& ref, Bytes record);
 /// other: numbers the recipients from `first_recipient` on and makes the checksums. Once. `offset`:
 /// where the commit begins in the file. `visit` is called for each, with its own offset.
 void seal_mail(std::span<std::byte> records, Salt salt, uint64_t offset, uint32_t first_recipient,
-               const std::function<void(uint64_t offset, size_t bytes, const Mail& mail)>& visit);
+               const std::function<void(uint64_t offset, size_t bytes, const Mail& mail)>& visit,
+               RecordType type = RecordType::mail);
 
 }  // namespace sluice::spool
 

@@ -31,6 +31,7 @@ struct Found {
   uint64_t bytes = 0;
   bool has_reserve = false;  // disk beyond its end, which a crash left
   bool is_header_damaged = false;
+  bool is_large = false;       // a message of its own: content comes first
   bool is_unreadable = false;  // in places: that may pass, so nothing is cut
 };
 
@@ -61,6 +62,12 @@ class MailRecovery {
   void judge(const Found& found, const SegmentReader& reader);
   void damage(const Found& found, uint64_t offset, uint64_t bytes, const char* reason) {
     recovered_.damages.push_back({found.path, offset, bytes, reason});
+  }
+  /// Or at the next start.
+  void remove(const std::string& path) {
+    io::Unlink unlink;
+    unlink.path = path;
+    io::run(proactor_, unlink);
   }
   void close_all();
   /// An engine unlinks what is done, while others look.
@@ -117,6 +124,10 @@ std::expected<void, Error> MailRecovery::find() {
   if (listed < 0) return std::unexpected(disk_error("list the mail", folder_, listed));
   for (const std::string& text : list.names) {
     const std::string path = folder_ + "/" + text;
+    if (text.starts_with(incoming_mail_prefix)) {
+      if (!read_only_) remove(path);
+      continue;
+    }
     const auto name = MailName::parse(text);
     if (!name) {
       recovered_.damages.push_back({path, 0, 0, "not named like a segment of mail; left alone"});
@@ -138,11 +149,14 @@ std::expected<void, Error> MailRecovery::look_at_header(Found& found) {
 
   RecoveryFile file(proactor_, found.path, O_RDONLY);
   if (file.result() < 0) return std::unexpected(disk_error("open", found.path, file.result()));
-  std::array<std::byte, file_header_bytes> octets{};
+  std::array<std::byte, file_header_bytes + record_header_bytes> octets{};
   if (auto filled = file.fill(found.bytes, 0, octets, recovered_.damages); !filled)
     return std::unexpected(filled.error());
   found.is_unreadable = file.is_unreadable();
   const auto header = decode_file_header(octets);
+  const auto first =
+      decode_record_header(std::span(octets).subspan(file_header_bytes), found.name.salt);
+  found.is_large = first && first->type == RecordType::content;
   if (!header && header.error() == FileHeaderFault::newer_version)
     return std::unexpected(Error{
         ErrorCode::newer_version, 0,
@@ -167,9 +181,7 @@ std::expected<void, Error> MailRecovery::open(Found& found) {
   }
   if (segment->blocks() == 0) {
     if (settlement.cut_at != 0 || read_only_) return {};
-    io::Unlink unlink;
-    unlink.path = found.path;
-    io::run(proactor_, unlink);  // or at the next start
+    remove(found.path);
     return {};
   }
   if (!is_settled && !read_only_)
@@ -199,10 +211,11 @@ bool MailRecovery::read_index(const Found& found, RecoveryFile& file, MailSegmen
 void MailRecovery::take(const Found& found, uint64_t offset, const RecordHeader& header,
                         Bytes payload, MailSegment& segment, Taken& taken) {
   if (header.type == RecordType::mail_index) return;  // of which something is wrong
+  if (header.type == RecordType::content) return;     // of the message behind it
   const uint64_t end = offset + record_bytes(header.length);
   // The file ends in its padding: the write was not done.
   if (end > found.bytes) return void(recovered_.torn_bytes += found.bytes - offset);
-  const auto mail = header.type == RecordType::mail ? decode_mail_payload(payload) : std::nullopt;
+  const auto mail = decode_mail_payload(header.type, payload);
   if (!mail || mail->first < taken.recipients)
     return damage(found, offset, payload.size(), "a record that this version does not understand");
   const auto missing = static_cast<uint32_t>(mail->first - taken.recipients);
@@ -228,7 +241,7 @@ std::expected<Settlement, Error> MailRecovery::read_messages(Found& found, Recov
   Taken taken;
   const size_t damages_before = recovered_.damages.size();
   // Behind the messages there is at most an index of which something is wrong.
-  uint64_t end = std::min(found.bytes, mail_segment_bytes_max);
+  uint64_t end = found.is_large ? found.bytes : std::min(found.bytes, mail_segment_bytes_max);
   const auto visit = [&](const RecordHeader& header, Bytes payload) {
     take(found, reader.offset(), header, payload, segment, taken);
   };

@@ -14,7 +14,8 @@ MailSegment::MailSegment(const MailName& name, std::string path, io::File file)
     : info_{.id = name.id(), .uid = name.uid, .is_repeatable = false},
       path_(std::move(path)),
       file_(file),
-      salt_(name.salt) {}
+      salt_(name.salt),
+      mail_class_(name.mail_class) {}
 
 Group MailSegment::group(uint32_t index) const {
   const Run& run = run_list_[index];

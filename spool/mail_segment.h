@@ -83,6 +83,8 @@ class MailSegment final : public Campaign {
   }
   /// O(log messages).
   uint32_t arrived_until(io::WallTime at) const override;
+  /// What all of its messages have in common: see MailName.
+  uint8_t mail_class() const { return mail_class_; }
   /// When the message of this block was; expiry counts from here. To the millisecond.
   io::WallTime accepted_at(uint32_t block) const;
   /// Nothing is appended any more: it may be finished when all its recipients have fates.
@@ -119,6 +121,7 @@ class MailSegment final : public Campaign {
   const std::string path_;
   const io::File file_;
   const Salt salt_;
+  const uint8_t mail_class_;
   Chunks<Message> messages_;
   Chunks<Run> run_list_;
   Chunks<std::string> names_;

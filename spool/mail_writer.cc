@@ -22,12 +22,13 @@ constexpr io::Duration retry_interval = std::chrono::seconds(1);
 // (durable), sync_directory (a new segment). Each continues the chain in its completion.
 
 MailWriter::MailWriter(io::EventLoop& loop, const std::string& spool, unsigned shard,
-                       uint64_t sequence, Listener& listener)
+                       uint64_t sequence, Listener& listener, uint8_t mail_class)
     : loop_(loop),
       proactor_(loop.proactor()),
       listener_(&listener),
       folder_(fmt::format("{}/{}", spool, mail_folder)),
       shard_(shard),
+      mail_class_(mail_class),
       sequence_(sequence),
       sealer_(loop.proactor(), [this](const std::shared_ptr<MailSegment>& segment) {
         if (listener_) listener_->mail_sealed(segment);
@@ -79,7 +80,7 @@ void MailWriter::let_go(bool is_sound) {
 }
 
 void MailWriter::open_segment() {
-  name_ = {sequence_++, shard_, proactor_.random(), Salt::from(proactor_.random())};
+  name_ = {sequence_++, shard_, proactor_.random(), Salt::from(proactor_.random()), mail_class_};
   open_.path = folder_ + "/" + name_.text();
   open_.flags = O_RDWR | O_CREAT | O_EXCL;
   proactor_.submit(open_);

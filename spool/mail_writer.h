@@ -51,10 +51,10 @@ class MailWriter {
   /// Octets of records that wait for a commit.
   static constexpr size_t pending_bytes_max = 8 * 1024 * 1024;
 
-  /// `spool`: its folder, with `mail/` in it. `sequence` is above that of every segment there
-  /// (Recovered::next_sequence). Nothing is created before the first commit.
+  /// `spool`: its folder, with `mail/` in it; `mail_class`: see MailName. `sequence` is above that
+  /// of every segment there (Recovered::next_sequence). Nothing is created before the first commit.
   MailWriter(io::EventLoop& loop, const std::string& spool, unsigned shard, uint64_t sequence,
-             Listener& listener);
+             Listener& listener, uint8_t mail_class = 0);
   MailWriter(const MailWriter&) = delete;
   MailWriter& operator=(const MailWriter&) = delete;
   /// Waits for what is in flight and seals the segment; other operations' callbacks may run
@@ -109,6 +109,7 @@ class MailWriter {
   Listener* listener_;  // nullptr in the destructor
   const std::string folder_;
   const unsigned shard_;
+  const uint8_t mail_class_;
   uint64_t sequence_;
 
   Batch pending_, committing_;

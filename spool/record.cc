@@ -17,7 +17,7 @@ constexpr std::array<unsigned char, 8> magic = {0x8f, 'S', 'l', 'u', 'i', 'c', '
 constexpr uint32_t length_mask = payload_bytes_max;
 constexpr unsigned type_shift = 28;
 constexpr auto type_first = static_cast<uint32_t>(RecordType::info),
-               type_last = static_cast<uint32_t>(RecordType::mail_index);
+               type_last = static_cast<uint32_t>(RecordType::large_mail);
 
 }  // namespace
 

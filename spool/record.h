@@ -55,6 +55,8 @@ enum class RecordType : uint8_t {
   commit_full = 11,
   mail = 12,
   mail_index = 13,
+  content = 14,
+  large_mail = 15,
 };
 
 inline constexpr size_t record_alignment = 8;

@@ -20,7 +20,7 @@ using namespace sluice::spool;
 const MailName name{1, 0, 2, Salt{3, 4}};
 
 void check_payload(Bytes payload) {
-  const auto mail = decode_mail_payload(payload);
+  const auto mail = decode_mail_payload(RecordType::mail, payload);
   if (!mail) return;
   uint32_t visited = 0;
   size_t bytes = mail->envelope.size() + mail->content.size();

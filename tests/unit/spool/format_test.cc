@@ -134,7 +134,7 @@ TEST(Format, of_a_mail_segment_is_as_the_document_says) {
   const auto index = encode_mail_index(segment, name.salt);
   out.insert(out.end(), index.begin(), index.end());
   EXPECT_EQ(out, example("mail")) << dump(out);
-  EXPECT_EQ(name.text(), "0000000001-000-c0ffee0000000001-2827262524232221");
+  EXPECT_EQ(name.text(), "0000000001-000-c0ffee0000000001-2827262524232221-0");
 }
 
 }  // namespace
