@@ -41,6 +41,9 @@ bool BlockLoad::find_in_letter(const spool::BlockRef& ref) {
   auto letter = std::make_shared<Letter>();
   if (!letter->envelope.decode(mail->envelope)) return false;
   letter->content = {reinterpret_cast<const char*>(mail->content.data()), mail->content.size()};
+  if (mail->large_bytes > 0)
+    letter->large = {batch_->mailing->campaign->file(), spool::Salt::from(ref.salt),
+                     mail->large_bytes};
   letter->octets = std::move(octets_);  // the views stay good
   mail->visit_recipients([this](uint32_t number, const spool::MailRecipient& recipient) {
     take(number, recipient.entry);

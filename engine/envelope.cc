@@ -96,7 +96,7 @@ smtp::Transaction Envelope::transaction() {
   rewind();
   return {.sender = held_.sender,
           .recipients = recipients,
-          .bytes = held_.merge.bytes_estimate(),
+          .bytes = held_.bytes(),
           .needs_8bitmime = held_.merge.needs_8bitmime(),
           .needs_smtputf8 = held_.merge.needs_smtputf8(),
           .dsn = held_.dsn,

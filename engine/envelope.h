@@ -51,7 +51,7 @@ class Envelope {
     return several_ ? several_->members[recipient].has_ended : has_ended_;
   }
 
-  /// What is to be offered; borrows from here. Begins the content.
+  /// What is to be offered; borrows from here. Begins the content, but that of a large letter.
   smtp::Transaction transaction();
   /// The content from its beginning.
   void rewind() { held_.begin_merge(); }

@@ -52,6 +52,11 @@ struct Held {
     letter.reset();
   }
 
+  /// Of the message, about; see Merge::bytes_estimate().
+  uint64_t bytes() const { return is_large() ? letter->large.bytes : merge.bytes_estimate(); }
+  /// Its content is no part of the merge.
+  bool is_large() const { return letter && letter->is_large(); }
+
   /// Begins the merge, and fills `sender`.
   void begin_merge() {
     merge.begin(mailing->content, recipient, item.number);
@@ -68,7 +73,7 @@ struct Held {
     entry_of_log.sender = sender;
     entry_of_log.recipient = recipient.address;
     entry_of_log.message_id = message_id;
-    entry_of_log.bytes = merge.bytes_estimate();
+    entry_of_log.bytes = bytes();
   }
 };
 

@@ -8,9 +8,10 @@
 #include <vector>
 
 #include "engine/mail/template.h"
+#include "engine/priority.h"
 #include "engine/smtp/dsn.h"
 #include "io/clock.h"
-#include "spool/mail_record.h"
+#include "spool/large_mail.h"
 
 namespace sluice::engine {
 
@@ -31,6 +32,12 @@ struct LetterEnvelope {
   void encode(std::string& out) const;  // appends
 };
 
+/// A segment holds letters of one priority, which is its class (spool::MailName).
+inline uint8_t class_of(Priority priority) { return static_cast<uint8_t>(priority); }
+inline Priority priority_of_class(uint8_t mail_class) {
+  return mail_class < priority_count ? static_cast<Priority>(mail_class) : Priority::normal;
+}
+
 /// A recipient of a letter as its entry keeps it: a Recipient of two fields.
 struct LetterRecipient {
   static constexpr size_t fields = 2;  // NOTIFY, ORCPT
@@ -46,7 +53,10 @@ struct LetterRecipient {
 struct Letter {
   std::vector<std::byte> octets;  // the record: everything else points into it
   LetterEnvelope envelope;
-  std::string_view content;  // wire form
+  std::string_view content;   // wire form; "" of a large one
+  spool::LargeContent large;  // where it lies, then; else of 0 octets
+
+  bool is_large() const { return large.bytes > 0; }
 
   /// What merges a letter: the first field is the content, the second the sender.
   static const mail::Template& form();

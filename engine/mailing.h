@@ -34,7 +34,7 @@ struct Mailing : std::enable_shared_from_this<Mailing> {
   Mailing(std::shared_ptr<const spool::MailSegment> s, const spool::Progress& earlier)
       : campaign(s),
         letters(s.get()),
-        message({.notices = Notices::sender}),
+        message({.notices = Notices::sender, .priority = priority_of_class(s->mail_class())}),
         content(Letter::form()),
         tried(earlier.tried()) {}
 
@@ -42,6 +42,7 @@ struct Mailing : std::enable_shared_from_this<Mailing> {
   const spool::MailSegment* letters = nullptr;  // the same; null for a campaign
   CampaignMessage message;
   mail::Template content;
+  uint32_t weight = 1;          // among mailings of its priority in a queue
   std::vector<uint64_t> tried;  // by earlier runs: spool::Progress::tried()
 
   bool was_tried(uint32_t recipient) const {

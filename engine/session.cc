@@ -127,6 +127,8 @@ bool Session::fill() {
     for (; envelope->size() > recipients_max(); envelope->drop_last())
       outlet_.put_back(*envelope, envelope->size() - 1);
     smtp::Transaction transaction = envelope->transaction();
+    if (envelope->letter() && envelope->letter()->is_large())
+      transaction.body = &large_body(*envelope);
     transaction.withholds_dot = shard_.in_doubt() != InDoubtPolicy::resend;
     ++transactions_;
     envelope->is_offered = true;
@@ -163,10 +165,38 @@ void Session::pump() {
 void Session::after_event() {
   if (!client_->is_closed()) pump();
   if (client_->is_closed()) return close();
-  if (waits_for_buffer_) return shard_.loop().timers().cancel(timer_);  // our delay, not the peer's
+  const LargeBody* const body = awaited_body();
+  if (body && !body->failure().empty()) return lost(body->failure());
+  if (waits_for_buffer_ || body)
+    return shard_.loop().timers().cancel(timer_);  // our delay, not the peer's
   arm_deadline();
   if (client_->stage() == Stage::idle && !send_.in_flight && !std::exchange(idles_, true))
     outlet_.session_idles(*this);
+}
+
+LargeBody& Session::large_body(const Envelope& envelope) {
+  std::unique_ptr<LargeBody>& body = bodies_[index(envelope)];
+  if (!body)
+    body = std::make_unique<LargeBody>(shard_.loop().proactor(),
+                                       static_cast<LargeBody::Listener&>(*this));
+  body->begin(envelope.letter()->large);
+  return *body;
+}
+
+/// The one that is being sent, when all that was read of it is: our disk is slow.
+const LargeBody* Session::awaited_body() const {
+  if (client_->stage() != Stage::block || send_.in_flight) return nullptr;
+  const Envelope* first = nullptr;
+  for (const Envelope& envelope : envelopes_)
+    if (envelope.is_offered && (first == nullptr || envelope.number < first->number))
+      first = &envelope;
+  const LargeBody* const body = first ? bodies_[index(*first)].get() : nullptr;
+  return body && !body->is_ready() ? body : nullptr;
+}
+
+void Session::body_loaded() {
+  if (state_ == State::closing) return close_when_idle();
+  if (state_ == State::open && !send_.in_flight) resume();
 }
 
 void Session::resume() {
@@ -270,7 +300,9 @@ void Session::close() {
 }
 
 void Session::close_when_idle() {
-  if (connect_.in_flight || receive_.in_flight || send_.in_flight || close_.in_flight) return;
+  if (connect_.in_flight || receive_.in_flight || send_.in_flight || close_.in_flight ||
+      std::ranges::any_of(bodies_, [](const auto& b) { return b && b->is_in_flight(); }))
+    return;
   if (block_ != nullptr) shard_.buffers().release(std::exchange(block_, nullptr));
   if (!socket_.is_open()) return ended();
   close_.socket = std::exchange(socket_, {});
@@ -330,6 +362,10 @@ void Session::transaction_ended(smtp::TransactionNumber transaction) {
   Envelope& envelope = of(transaction);
   // Without pipelining, each RCPT in vain is a round trip.
   if (envelope.was_split) recipients_taken_ = std::max(envelope.accepted, 1u);
+  if (std::unique_ptr<LargeBody>& body = bodies_[index(envelope)]) {
+    body->end();
+    if (!body->is_in_flight()) body.reset();
+  }
   envelope.release();
   count_phases();
 }

@@ -4,11 +4,13 @@
 #include <climits>
 #include <cstdint>
 #include <list>
+#include <memory>
 #include <optional>
 #include <string_view>
 
 #include "engine/envelope.h"
 #include "engine/fates.h"
+#include "engine/large_body.h"
 #include "engine/outlet.h"
 #include "engine/smtp/client.h"
 #include "io/op.h"
@@ -25,7 +27,7 @@ class Shard;
 /// recipients it holds. It ends when the machine says so, the connection breaks, or a deadline
 /// passes; expiry closes nothing by itself: it records the reason (the first one wins), cancels
 /// what is in flight, and the session is destroyed when nothing is.
-class Session final : smtp::Client::Listener, Fates::Intender {
+class Session final : smtp::Client::Listener, Fates::Intender, LargeBody::Listener {
  public:
   explicit Session(Outlet& outlet);
   Session(const Session&) = delete;
@@ -59,6 +61,11 @@ class Session final : smtp::Client::Listener, Fates::Intender {
   void pump();
   void after_event();
   void idle_no_more();
+  LargeBody& large_body(const Envelope& envelope);
+  const LargeBody* awaited_body() const;
+  size_t index(const Envelope& envelope) const {
+    return static_cast<size_t>(&envelope - envelopes_.data());
+  }
   void arm_deadline();
   void charge_phase();
   void count_phases();
@@ -85,6 +92,7 @@ class Session final : smtp::Client::Listener, Fates::Intender {
   void transaction_returned(smtp::TransactionNumber transaction) override;
   void dot_withheld(smtp::TransactionNumber transaction) override;
   void intent_durable(smtp::TransactionNumber transaction) override;
+  void body_loaded() override;
   void session_opened() override;
   void session_failed(const smtp::Verdict& verdict) override;
 
@@ -92,6 +100,8 @@ class Session final : smtp::Client::Listener, Fates::Intender {
   Shard& shard_;
   std::optional<smtp::Client> client_;
   std::array<Envelope, smtp::Client::transactions_open_max> envelopes_;
+  std::array<std::unique_ptr<LargeBody>, smtp::Client::transactions_open_max>
+      bodies_;                                           // of those with a large letter
   std::array<uint32_t, smtp::stage_count> phases_us_{};  // since a transaction ended
   io::Instant phase_began_{};
   smtp::Stage phase_ = smtp::Stage::connect;

@@ -18,6 +18,15 @@ std::string host_of(const io::SocketAddress& address) {
   return text.substr(0, text.rfind(':'));
 }
 
+/// A message's: that of its first recipient.
+std::string id_of(const spool::MailSegment& segment, const spool::BlockRef& block) {
+  return fmt::format("{:016x}.{}", segment.info().uid, block.first);
+}
+
+std::string queued_as(const std::string& id) {
+  return fmt::format("250 2.0.0 Ok: queued as {}", id);
+}
+
 }  // namespace
 
 SmtpIntake::SmtpIntake(io::EventLoop& loop, const Options& options, Owner& owner)
@@ -25,11 +34,14 @@ SmtpIntake::SmtpIntake(io::EventLoop& loop, const Options& options, Owner& owner
       owner_(owner),
       shard_(options.shard),
       hostname_(options.hostname),
+      spool_(options.spool),
+      sequence_(options.sequence),
       errands_(options.errands),
-      writer_(loop, options.spool, options.shard, options.sequence, *this),
       sessions_(options.sessions_max) {
   accept_timer_.bind<&SmtpIntake::accept_again>(this);
   if (errands_ != nullptr) errands_->attach(shard_, loop.proactor());
+  for (uint8_t i = 0; i < priority_count; ++i)
+    lanes_.emplace_back(*this, options, static_cast<Priority>(i));
   for (const SmtpListenerPtr& listener : options.listen) add_door(listener);
 }
 
@@ -185,7 +197,8 @@ void SmtpIntake::turn_ended() {
     session->is_marked = false;
     session->turn_ended();
   }
-  writer_.commit();
+  for (Lane& lane : lanes_) lane.writer.commit();
+  std::erase_if(large_, [](const LargeLetter& letter) { return letter.is_over(); });
   std::erase_if(doors_, [](const Door& door) { return door.is_closed(); });
   for (SmtpSession* session : std::exchange(graves_, {})) sessions_.destroy(session);
 }
@@ -203,7 +216,7 @@ void SmtpIntake::ended(SmtpSession& session) {
 
 std::string_view SmtpIntake::pressure() const {
   if (stopping_) return "421 4.3.2 Shutting down";
-  if (!stall_.empty() || owner_.is_storage_paused())
+  if (owner_.is_storage_paused() || std::ranges::any_of(lanes_, &Lane::is_stalled))
     return "452 4.3.1 Mail cannot be stored at the moment; try again later";
   return {};
 }
@@ -218,39 +231,74 @@ std::string SmtpIntake::new_message_id() {
   return fmt::format("<{:016x}.{:x}@{}>", loop_.proactor().random(), ++message_ids_, hostname_);
 }
 
-std::optional<uint64_t> SmtpIntake::hand_over(SmtpSession& session, const spool::NewMail& mail,
-                                              std::string_view sender,
-                                              std::string_view message_id) {
-  const auto ticket = writer_.append(mail);
+std::optional<MailTicket> SmtpIntake::hand_over(SmtpSession& session, const spool::NewMail& mail,
+                                                Priority priority, std::string_view sender,
+                                                std::string_view message_id) {
+  Lane& lane = *std::next(lanes_.begin(), static_cast<uint8_t>(priority));
+  const auto ticket = lane.writer.append(mail);
   if (!ticket) return std::nullopt;
   uint64_t bytes = 0;
   for (const spool::Bytes piece : mail.content) bytes += piece.size();
-  handed_.push_back({.session = &session,
-                     .sender = std::string(sender),
-                     .message_id = std::string(message_id),
-                     .bytes = bytes});
-  CHECK(*ticket == settled_ + handed_.size());
-  return ticket;
+  lane.handed.push_back({.session = &session,
+                         .sender = std::string(sender),
+                         .message_id = std::string(message_id),
+                         .bytes = bytes});
+  CHECK(*ticket == lane.settled + lane.handed.size());
+  return MailTicket{priority, *ticket};
 }
 
-void SmtpIntake::mail_durable(uint64_t first_ticket, uint32_t count,
-                              const std::shared_ptr<const spool::MailSegment>& segment,
-                              uint32_t first_block) {
-  CHECK(first_ticket == settled_ + 1);
+void SmtpIntake::forget(MailTicket ticket) {
+  Lane& lane = *std::next(lanes_.begin(), static_cast<uint8_t>(ticket.priority));
+  lane.handed[ticket.number - lane.settled - 1].session = nullptr;
+}
+
+LargeLetter& SmtpIntake::begin_large(SmtpSession& session, Priority priority) {
+  return large_.emplace_back(*this, session, spool_, shard_, sequence_, priority);
+}
+
+std::string SmtpIntake::large_letter_durable(
+    const LargeLetter& letter, const std::shared_ptr<const spool::MailSegment>& segment) {
+  const spool::BlockRef block = segment->block(0);
+  const std::string id = id_of(*segment, block);
+  log_accepted(
+      {.sender = letter.sender(), .message_id = letter.message_id(), .bytes = letter.bytes()},
+      block, id);
+  owner_.letters_came({.segment = segment, .recipients = block.count, .is_sealed = true});
+  loop_.request_turn();
+  return queued_as(id);
+}
+
+void SmtpIntake::Lane::mail_durable(uint64_t first_ticket, uint32_t count,
+                                    const std::shared_ptr<const spool::MailSegment>& segment,
+                                    uint32_t first_block) {
+  CHECK(first_ticket == settled + 1);
   uint32_t recipients = 0;
-  std::string id;
   for (uint32_t i = 0; i < count; ++i) {
     const spool::BlockRef block = segment->block(first_block + i);
     recipients = block.first + block.count;
-    const Handed handed = std::move(handed_.front());
-    handed_.pop_front();
-    ++settled_;
-    id = fmt::format("{:016x}.{}", segment->info().uid, block.first);
-    log_accepted(handed, block, id);
-    if (handed.session)
-      handed.session->message_answered(fmt::format("250 2.0.0 Ok: queued as {}", id));
+    const Handed one = std::move(handed.front());
+    handed.pop_front();
+    ++settled;
+    const std::string id = id_of(*segment, block);
+    intake.log_accepted(one, block, id);
+    if (one.session) one.session->message_answered(queued_as(id));
   }
-  owner_.letters_came({.segment = segment, .recipients = recipients});
+  intake.owner_.letters_came({.segment = segment, .recipients = recipients});
+}
+
+void SmtpIntake::Lane::mail_sealed(const std::shared_ptr<const spool::MailSegment>& segment) {
+  intake.owner_.letters_came(
+      {.segment = segment, .recipients = segment->recipients(), .is_sealed = true});
+}
+
+void SmtpIntake::Lane::mail_stalled(const spool::Error&) {
+  is_stalled = true;
+  for (Handed& one : std::exchange(handed, {})) {
+    ++settled;
+    if (one.session)
+      one.session->message_answered(
+          "452 4.3.1 Mail cannot be stored at the moment; try again later");
+  }
 }
 
 void SmtpIntake::log_accepted(const Handed& handed, const spool::BlockRef& block,
@@ -262,20 +310,6 @@ void SmtpIntake::log_accepted(const Handed& handed, const spool::BlockRef& block
               .message_id = handed.message_id,
               .bytes = handed.bytes,
               .recipients = block.count});
-}
-
-void SmtpIntake::mail_sealed(const std::shared_ptr<const spool::MailSegment>& segment) {
-  owner_.letters_came({.segment = segment, .recipients = segment->recipients(), .is_sealed = true});
-}
-
-void SmtpIntake::mail_stalled(const spool::Error& error) {
-  stall_ = error.message;
-  for (Handed& handed : std::exchange(handed_, {})) {
-    ++settled_;
-    if (handed.session)
-      handed.session->message_answered(
-          "452 4.3.1 Mail cannot be stored at the moment; try again later");
-  }
 }
 
 SmtpIntake::~SmtpIntake() {
@@ -299,7 +333,11 @@ void SmtpIntake::stop(bool now) {
 }
 
 bool SmtpIntake::is_idle() const {
-  return sessions_.size() == 0 && !writer_.has_pending() && !writer_.is_committing() &&
+  return sessions_.size() == 0 && large_.empty() &&
+         std::ranges::none_of(lanes_,
+                              [](const Lane& lane) {
+                                return lane.writer.has_pending() || lane.writer.is_committing();
+                              }) &&
          std::ranges::none_of(doors_, [](const Door& door) { return door.accept.in_flight; });
 }
 

@@ -12,8 +12,10 @@
 #include <vector>
 
 #include "engine/intake/errands.h"
+#include "engine/intake/large_letter.h"
 #include "engine/intake/smtp_listener.h"
 #include "engine/intake/smtp_session.h"
+#include "engine/letter.h"
 #include "engine/message.h"
 #include "engine/report/transaction_log.h"
 #include "io/event_loop.h"
@@ -29,7 +31,7 @@ namespace sluice::engine::intake {
 /// Bounded by: sessions (the listener's limits, and the sockets of the ring), content_bytes_max of
 /// messages on their way in, and the writer's buffers. What goes beyond is answered 4xx, and taken
 /// again as soon as there is room: deliveries do not wait for it.
-class SmtpIntake final : spool::MailWriter::Listener {
+class SmtpIntake {
  public:
   class Owner {
    public:
@@ -86,10 +88,16 @@ class SmtpIntake final : spool::MailWriter::Listener {
   /// A unique `<...@hostname>`.
   std::string new_message_id();
   /// The message's ticket: message_answered() follows. nullopt: not now.
-  std::optional<uint64_t> hand_over(SmtpSession& session, const spool::NewMail& mail,
-                                    std::string_view sender, std::string_view message_id);
+  std::optional<MailTicket> hand_over(SmtpSession& session, const spool::NewMail& mail,
+                                      Priority priority, std::string_view sender,
+                                      std::string_view message_id);
+  /// For a message that outgrew spool::mail_bytes_max.
+  LargeLetter& begin_large(SmtpSession& session, Priority priority);
+  /// The reply to it.
+  std::string large_letter_durable(const LargeLetter& letter,
+                                   const std::shared_ptr<const spool::MailSegment>& segment);
   /// The session ends before its answer: the message stands.
-  void forget(uint64_t ticket) { at(ticket).session = nullptr; }
+  void forget(MailTicket ticket);
   /// The errand's number: SmtpSession::errand_done() follows. nullopt: not now.
   std::optional<uint64_t> run(SmtpSession& session, Errand&& errand);
   /// The session ends before its errand is done.
@@ -114,11 +122,30 @@ class SmtpIntake final : spool::MailWriter::Listener {
              !listen.socket.is_open();
     }
   };
-  /// A message that the writer has.
+  /// A message that a writer has.
   struct Handed {
     SmtpSession* session = nullptr;
     std::string sender, message_id;
     uint64_t bytes = 0;
+  };
+  /// The messages of one priority: a segment is of one.
+  struct Lane final : spool::MailWriter::Listener {
+    Lane(SmtpIntake& i, const Options& options, Priority priority)
+        : intake(i),
+          writer(i.loop_, options.spool, options.shard, options.sequence, *this,
+                 class_of(priority)) {}
+    void mail_durable(uint64_t first_ticket, uint32_t count,
+                      const std::shared_ptr<const spool::MailSegment>& segment,
+                      uint32_t first_block) override;
+    void mail_sealed(const std::shared_ptr<const spool::MailSegment>& segment) override;
+    void mail_stalled(const spool::Error& error) override;
+    void mail_resumed() override { is_stalled = false; }
+
+    SmtpIntake& intake;
+    spool::MailWriter writer;
+    std::deque<Handed> handed;  // by ticket, from settled + 1 on
+    uint64_t settled = 0;
+    bool is_stalled = false;  // the disk refuses
   };
 
   Door& add_door(const SmtpListenerPtr& listener);
@@ -128,34 +155,25 @@ class SmtpIntake final : spool::MailWriter::Listener {
   std::string_view objection_to(const Door& door, const io::SocketAddress& client);
   void accept_again();
   void take_results();
-  Handed& at(uint64_t ticket) { return handed_[ticket - settled_ - 1]; }
   void log_accepted(const Handed& handed, const spool::BlockRef& block, const std::string& id);
-
-  void mail_durable(uint64_t first_ticket, uint32_t count,
-                    const std::shared_ptr<const spool::MailSegment>& segment,
-                    uint32_t first_block) override;
-  void mail_sealed(const std::shared_ptr<const spool::MailSegment>& segment) override;
-  void mail_stalled(const spool::Error& error) override;
-  void mail_resumed() override { stall_.clear(); }
 
   io::EventLoop& loop_;
   Owner& owner_;
   const unsigned shard_;
-  const std::string hostname_;
+  const std::string hostname_, spool_;
+  const uint64_t sequence_;
   Errands* const errands_;
-  spool::MailWriter writer_;
+  std::list<Lane> lanes_;  // by Priority
   std::list<Door> doors_;
   io::SlotPool<SmtpSession> sessions_;
   std::map<std::string, uint32_t, std::less<>> clients_;  // sessions by address
   std::vector<SmtpSession*> marked_, graves_;
   std::list<SmtpSession*> steps_;  // all sessions, by when they last came forward
-  std::deque<Handed> handed_;      // by ticket, from settled_ + 1 on
-  uint64_t settled_ = 0;
+  std::list<LargeLetter> large_;
   std::unordered_map<uint64_t, SmtpSession*> errands_under_way_;  // by number
   uint64_t errand_numbers_ = 0;
   uint64_t content_bytes_ = 0;
   uint64_t message_ids_ = 0;
-  std::string stall_;  // why the disk refuses
   io::Timer accept_timer_;
   bool stopping_ = false;
 };

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <utility>
 
 namespace sluice::engine::intake {
@@ -28,14 +27,13 @@ std::expected<SmtpListenerPtr, std::string> SmtpListener::open(const ListenPolic
     }
     users = std::make_shared<const Users>(std::move(*loaded));
   }
-  const smtp::ServerOptions server{
-      .hostname = hostname,
-      .message_bytes_max = std::min(policy.message_bytes_max, content_bytes_max),
-      .recipients_max = policy.recipients_max,
-      .transactions_max = policy.messages_per_session_max,
-      .offers_starttls = tls && policy.tls == ListenTls::starttls,
-      .offers_auth = tls && users,
-      .offers_etrn = policy.etrn};
+  const smtp::ServerOptions server{.hostname = hostname,
+                                   .message_bytes_max = policy.message_bytes_max,
+                                   .recipients_max = policy.recipients_max,
+                                   .transactions_max = policy.messages_per_session_max,
+                                   .offers_starttls = tls && policy.tls == ListenTls::starttls,
+                                   .offers_auth = tls && users,
+                                   .offers_etrn = policy.etrn};
   return std::make_shared<const SmtpListener>(
       SmtpListener{policy, Networks(policy.allow), std::move(tls), std::move(users),
                    std::make_shared<ClientRates>(policy.messages_per_client_rate), server});

@@ -11,7 +11,6 @@
 #include "engine/intake/users.h"
 #include "engine/smtp/server.h"
 #include "engine/tls/context.h"
-#include "spool/mail_record.h"
 
 namespace sluice::engine::intake {
 
@@ -22,9 +21,6 @@ using SmtpListeners = std::vector<SmtpListenerPtr>;
 /// A [[listen]] of the configuration, as sessions go by it, with what its files hold. Immutable but
 /// for what `rates` count; shared by all shards, and kept as long as a session that began under it.
 struct SmtpListener {
-  /// Of a segment's messages (spool::mail_bytes_max); the rest is for envelope and stuffed dots.
-  static constexpr uint64_t content_bytes_max = spool::mail_bytes_max / 4 * 3;
-
   /// Reads certificate, key and users. Blocking. The error is one line for the operator. To read
   /// them anew is to open another, and to give it to SmtpIntake::reload().
   static std::expected<SmtpListenerPtr, std::string> open(const ListenPolicy& policy,

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/intake/address.h"
+#include "engine/intake/large_letter.h"
 #include "engine/intake/smtp_intake.h"
 #include "engine/letter.h"
 #include "engine/mail/received_field.h"
@@ -23,6 +24,10 @@ namespace {
 constexpr std::string_view shutting_down = "421 4.3.2 Shutting down";
 constexpr size_t bytes_kept = 32 * 1024;
 constexpr size_t deadline_bytes = 64 * 1024;  // of content, within its deadline
+// Beyond it a message has a segment of its own; the rest of spool::mail_bytes_max is for envelopes.
+constexpr size_t content_bytes_max = spool::mail_bytes_max / 4 * 3;
+constexpr std::string_view cannot_store =
+    "452 4.3.1 Mail cannot be stored at the moment; try again later";
 
 void shrink(std::string& text) {
   text.clear();
@@ -76,7 +81,8 @@ void SmtpSession::receive_on() {
 }
 
 bool SmtpSession::is_paused() const {
-  return server_.is_owed() || closing_ || is_shaking_hands() || out_.size() > output_bytes_max;
+  return server_.is_owed() || closing_ || is_shaking_hands() || out_.size() > output_bytes_max ||
+         waits_for_room_;
 }
 
 bool SmtpSession::is_shaking_hands() const {
@@ -136,12 +142,12 @@ void SmtpSession::work(Bytes& input) {
   while (!is_paused()) {
     const smtp::Server::Event event = server_.next(input, out_);
     if (event == smtp::Server::Event::needs_input) break;
-    const size_t stored = content_.size() / deadline_bytes;
+    const uint64_t come = content_come_ / deadline_bytes;
     deal_with(event);
-    if (event != smtp::Server::Event::piece || content_.size() / deadline_bytes != stored)
+    if (event != smtp::Server::Event::piece || content_come_ / deadline_bytes != come)
       arm_deadline();
   }
-  if (stopping_ && !ticket_ && !server_.is_in_content()) abort(shutting_down);
+  if (stopping_ && !awaits_durability() && !server_.is_in_content()) abort(shutting_down);
 }
 
 void SmtpSession::deal_with(smtp::Server::Event event) {
@@ -278,11 +284,27 @@ void SmtpSession::take_piece() {
 }
 
 void SmtpSession::store(std::string_view octets) {
+  content_come_ += octets.size();
+  if (large_) {
+    large_->append(octets);
+    waits_for_room_ = !large_->has_room();
+    return;
+  }
   if (!intake_.reserve(octets.size())) {
     forget_content();
     return server_.refuse_message("452 4.3.1 Too much mail is on its way in; try again later");
   }
   content_ += octets;
+  if (content_.size() > content_bytes_max) begin_large();
+}
+
+/// Memory is left to others: what came goes to the disk, and all that comes.
+void SmtpSession::begin_large() {
+  large_ = &intake_.begin_large(*this, priority_of(content_));
+  large_->append(content_);
+  waits_for_room_ = !large_->has_room();
+  intake_.give_back(content_.size());
+  shrink(content_);
 }
 
 void SmtpSession::hand_over() {
@@ -324,19 +346,41 @@ void SmtpSession::hand_over() {
                           .entry = bytes.subspan(begin, ends[i] - begin)});
   }
   const std::array content{std::as_bytes(std::span<const char>(content_))};
-  const spool::NewMail mail{
+  spool::NewMail mail{
       .envelope = bytes.first(envelope_end), .recipients = recipients, .content = content};
-  if (spool::mail_payload_bytes(mail) > spool::mail_bytes_max) {
-    forget_content();
-    return answer("552 5.3.4 Message too large");
+  if (!large_ && spool::mail_payload_bytes(mail) > spool::mail_bytes_max) begin_large();
+  if (large_) {
+    mail.content = {};
+    if (spool::mail_payload_bytes(mail) + sizeof(uint64_t) > spool::mail_bytes_max) {
+      forget_content();
+      return answer("552 5.3.4 Message too large");
+    }
+    return large_->finish(mail, incoming.sender, head_.message_id());
   }
-  ticket_ = intake_.hand_over(*this, mail, incoming.sender, head_.message_id());
+  ticket_ =
+      intake_.hand_over(*this, mail, priority_of(content_), incoming.sender, head_.message_id());
   forget_content();
-  if (!ticket_) answer("452 4.3.1 Mail cannot be stored at the moment; try again later");
+  if (!ticket_) answer(cannot_store);
+}
+
+void SmtpSession::has_room_again() {
+  waits_for_room_ = false;
+  resume();
+}
+
+void SmtpSession::content_refused() {
+  waits_for_room_ = false;
+  const bool is_whole = std::exchange(large_, nullptr)->is_finished();
+  if (is_whole) return message_answered(cannot_store);
+  server_.refuse_message(cannot_store);
+  resume();
 }
 
 void SmtpSession::message_answered(std::string_view reply) {
   ticket_.reset();
+  large_ = nullptr;
+  waits_for_room_ = false;
+  content_come_ = 0;
   if (closing_) return try_to_end();
   answer(reply);
   arm_deadline();
@@ -345,6 +389,9 @@ void SmtpSession::message_answered(std::string_view reply) {
 }
 
 void SmtpSession::forget_content() {
+  if (large_) std::exchange(large_, nullptr)->forget();
+  waits_for_room_ = false;
+  content_come_ = 0;
   intake_.give_back(content_.size());
   shrink(content_);
 }
@@ -359,8 +406,9 @@ void SmtpSession::arm_deadline() {
 }
 
 void SmtpSession::expired() {
-  if (closing_ || gone_) return lost();           // it does not read its last reply
-  if (ticket_ || errand_) return arm_deadline();  // we are the slow ones
+  if (closing_ || gone_) return lost();  // it does not read its last reply
+  // We are the slow ones.
+  if (awaits_durability() || waits_for_room_ || errand_) return arm_deadline();
   if (!late_reply_.empty()) {
     answer(std::exchange(late_reply_, {}));
     arm_deadline();
@@ -377,11 +425,11 @@ void SmtpSession::expired() {
 
 void SmtpSession::stop() {
   stopping_ = true;
-  if (!ticket_ && !server_.is_in_content()) abort(shutting_down);
+  if (!awaits_durability() && !server_.is_in_content()) abort(shutting_down);
 }
 
 bool SmtpSession::may_yield() const {
-  return !closing_ && !gone_ && !ticket_ && !errand_ && !server_.is_in_content();
+  return !closing_ && !gone_ && !awaits_durability() && !errand_ && !server_.is_in_content();
 }
 
 void SmtpSession::abort(std::string_view reply) {

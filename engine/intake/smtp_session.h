@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "engine/intake/errands.h"
+#include "engine/intake/large_letter.h"
 #include "engine/intake/smtp_listener.h"
 #include "engine/mail/incoming_head.h"
 #include "engine/smtp/server.h"
@@ -20,6 +21,12 @@
 namespace sluice::engine::intake {
 
 class SmtpIntake;
+
+/// A message that the writer of its priority has.
+struct MailTicket {
+  Priority priority = Priority::normal;
+  uint64_t number = 0;
+};
 
 /// The I/O of one client's session: a connection that was accepted, the pure machines that speak on
 /// it (SMTP, and TLS around it), one receive, at most one send, one timer; and the message that is
@@ -39,6 +46,9 @@ class SmtpSession {
   void start(std::string_view instead);
   /// The message that was handed to the writer is durable, or refused: the reply to it.
   void message_answered(std::string_view reply);
+  /// Of the disk that a large message goes to: see LargeLetter.
+  void has_room_again();
+  void content_refused();
   /// The errand that it waits for was done.
   void errand_done(const ErrandResult& result);
   /// 421, as soon as no message of it is owed an answer.
@@ -91,6 +101,8 @@ class SmtpSession {
   void begin_content();
   void take_piece();
   void store(std::string_view octets);
+  void begin_large();
+  bool awaits_durability() const { return ticket_ || (large_ && large_->is_finished()); }
   void hand_over();
   void forget_content();
   void arm_deadline();
@@ -112,11 +124,14 @@ class SmtpSession {
   std::unique_ptr<tls::Channel> channel_;  // null: no TLS
   std::string wire_;                       // with TLS: what is to be sent as it is
   std::string content_;                    // of the message on its way, with our Received field
+  LargeLetter* large_ = nullptr;           // instead, when it is too large
+  uint64_t content_come_ = 0;              // octets of it
+  bool waits_for_room_ = false;            // until has_room_again(); what comes before that is kept
   std::string message_id_;
   mail::IncomingHead head_;
-  std::optional<uint64_t> ticket_;  // of the message that the writer has
-  std::optional<uint64_t> errand_;  // that it waits for
-  std::string late_reply_;          // to a wrong password, when the timer says so
+  std::optional<MailTicket> ticket_;  // of the message that the writer has
+  std::optional<uint64_t> errand_;    // that it waits for
+  std::string late_reply_;            // to a wrong password, when the timer says so
   unsigned wrong_passwords_ = 0;
   bool stopping_ = false;
   bool closing_ = false;  // nothing is taken any more; it ends when all is sent

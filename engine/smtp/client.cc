@@ -206,7 +206,7 @@ bool Client::produce_of(Exchange& exchange, CommandWriter& out) {
 bool Client::produce_content(Exchange& exchange, CommandWriter& out) {
   if (!exchange.is_body_read) {
     const std::span<char> rest = out.rest();
-    if (rest.empty()) return false;
+    if (rest.empty() || !exchange.transaction.body->is_ready()) return false;
     const size_t octets = exchange.transaction.body->read(rest);
     CHECK(octets <= rest.size());
     out.advance(octets);

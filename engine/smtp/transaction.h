@@ -13,7 +13,9 @@ namespace sluice::engine::smtp {
 /// in CRLF, without the final dot.
 class Body {
  public:
-  /// Fills `out` (never empty) from where the last call ended; 0 only at the end. Never allocates.
+  /// False: what comes next is being read; Client::produce() is to be called again when it was.
+  virtual bool is_ready() const { return true; }
+  /// When is_ready(): fills `out` (never empty) from where the last call ended; 0 only at the end. Never allocates.
   virtual size_t read(std::span<char> out) = 0;
 
  protected:
