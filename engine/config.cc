@@ -14,6 +14,7 @@
 #include "engine/config_reader.h"
 #include "engine/config_section.h"
 #include "engine/config_value.h"
+#include "engine/mail/charset.h"
 #include "io/check.h"
 
 namespace sluice::engine {
@@ -105,6 +106,19 @@ DestinationPolicy Config::destination(std::string_view domain) const {
   for (const Section* section : matching(sections, domain))
     for (const auto& setting : section->settings) setting.key->store(&policy, setting.value);
   return policy;
+}
+
+SenderPolicy Config::sender(std::string_view sender) const {
+  SenderPolicy found;
+  const std::string_view domain = sender.substr(sender.rfind('@') + 1);
+  for (const SenderPolicy& policy : senders) {
+    const std::string_view pattern = policy.pattern;
+    if (pattern == "*")
+      found = policy;
+    else if (mail::equals_ignoring_case(domain, pattern.substr(pattern.find('@') + 1)))
+      return policy;
+  }
+  return found;
 }
 
 ConfigPlace Config::place(std::string_view domain, std::string_view key) const {

@@ -68,6 +68,12 @@ struct ListenPolicy {
   bool etrn = true;
 };
 
+/// Campaigns from envelope senders that match.
+struct SenderPolicy {
+  std::string pattern;  // "*" or "*@news.example", lower case, A-labels
+  uint32_t weight = 1;
+};
+
 struct DkimPolicy {
   std::string domain, selector, key;
 };
@@ -102,12 +108,15 @@ struct Config {
   std::vector<ListenPolicy> listen;
   std::string admin_address, admin_token_file;
   std::vector<DkimPolicy> dkim;
+  std::vector<SenderPolicy> senders;
 
   /// Read by the commands when it exists and `--config` names no other.
   static constexpr const char* system_path = "/etc/sluice/sluice.toml";
 
   /// Policy for mail to `domain` (A-labels). O(patterns); callers keep the result.
   DestinationPolicy destination(std::string_view domain) const;
+  /// Policy for mail from `sender`, an address, which may have tags. O(patterns).
+  SenderPolicy sender(std::string_view sender) const;
   /// The place that decided `key` (e.g. "retry.first") for `domain`.
   ConfigPlace place(std::string_view domain, std::string_view key) const;
 

@@ -66,6 +66,9 @@ constexpr ConfigSection sections[] = {
      "delay spread by `jitter`."},
     {"destination.expire", "[destination.\"PATTERN\".expire]",
      "How long mail may wait, counted from its acceptance, whatever it waits for."},
+    {"sender", "[sender.\"PATTERN\"]",
+     "How campaigns of an envelope sender are sent. `PATTERN` is `*@news.example` (every sender of "
+     "that domain) or `*` (all others)."},
     {"report", "[report]", "Who is told what became of a message."},
     {"listen", "[[listen]]",
      "An SMTP server for mail to relay; one section for each address. None: no server."},
@@ -185,6 +188,11 @@ constexpr ConfigKey keys[] = {
     {"destination.expire", "warn", duration, "\"4h\"", "1s", "365d", "", true,
      "The sender gets a notice of delay after this. Empty: none.",
      into<Policy, &Policy::expire, &Expire::warn>},
+
+    {"sender", "weight", count, "1", "1", "1000", "", false,
+     "Share of a destination among the campaigns of one priority that wait for it: one of weight 3 "
+     "gets three recipients for each one of weight 1. Relayed mail has weight 1.",
+     into<SenderPolicy, &SenderPolicy::weight>},
 
     {"report", "notices", choice, "\"sender\"", "", "", "log|sender", false,
      "`sender`: delivery status notifications (RFC 3464) to the envelope sender. `log`: the log "

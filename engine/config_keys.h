@@ -52,7 +52,8 @@ struct ConfigKey {
   std::string_view choices;  // "no|manual|etrn"
   bool may_be_empty;         // "" is a value: not set
   std::string_view meaning;  // one line, Markdown
-  /// Puts a value into the section's object: Config, DestinationPolicy, ListenPolicy or DkimPolicy.
+  /// Puts a value into the section's object: Config, DestinationPolicy, SenderPolicy,
+  /// ListenPolicy or DkimPolicy.
   void (*store)(void* target, const ConfigValue& value);
 
   bool is_destination() const { return section.starts_with("destination"); }

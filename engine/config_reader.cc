@@ -241,6 +241,7 @@ class Reader {
   void read_top(const toml::key& key, const toml::node& node);
   void read_destinations(const toml::table& patterns);
   void read_destination(const toml::key& key, const toml::table& table);
+  void read_senders(const toml::table& patterns);
   void read_listeners(const toml::node& node);
   void read_dkim(const toml::table& domains);
   void check_listener(const ListenPolicy& listener, const toml::table& table);
@@ -394,6 +395,8 @@ void Reader::read_top(const toml::key& key, const toml::node& node) {
               fmt::format("{} is not a section; write [{}]", shown(node), name));
   } else if (name == "destination") {
     read_destinations(*table);
+  } else if (name == "sender") {
+    read_senders(*table);
   } else if (name == "dkim") {
     read_dkim(*table);
   } else {
@@ -457,6 +460,24 @@ void Reader::check_destinations() {
     add_error(decisive->place.line, config_field(field, decisive->key->name),
               fmt::format("retry.first ({}) is above retry.ceiling ({})",
                           duration_text(policy.retry.first), duration_text(policy.retry.ceiling)));
+  }
+}
+
+void Reader::read_senders(const toml::table& patterns) {
+  for (const auto& [key, node] : patterns) {
+    const std::string field = config_field("sender", key.str());
+    const std::string_view name = key.str();
+    const auto domain = name.starts_with("*@") ? ascii_domain(name.substr(2)) : std::nullopt;
+    const toml::table* table = node.as_table();
+    if (!table || (name != "*" && !domain)) {
+      add_error(line_of(key), field,
+                "is not a pattern; write [sender.\"*@example.net\"] or [sender.\"*\"]");
+      continue;
+    }
+    SenderPolicy& policy = config_.senders.emplace_back();
+    policy.pattern = domain ? "*@" + *domain : "*";
+    store_standards("sender", &policy);
+    read_object("sender", field, *table, &policy);
   }
 }
 

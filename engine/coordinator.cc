@@ -64,6 +64,7 @@ void Coordinator::campaign_arrived(std::shared_ptr<const spool::Campaign> campai
   spool::Progress recovered = progress_of(info.uid);
   const auto mailing =
       std::make_shared<Mailing>(campaign, std::move(*message), std::move(*content), recovered);
+  mailing->weight = config_->sender(mailing->message.sender).weight;
   if (recovered.fates_known() == 0 && recovered.deferred.empty() && recovered.waits.empty()) {
     shard_.engine_counters().accepted.add(campaign->recipients());
     shard_.fates().log({.event = report::Event::accepted,

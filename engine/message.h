@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -110,10 +111,11 @@ struct Forget {
   const Route* route = nullptr;
 };
 
-// Home -> shard: recipients to deliver, the answer to one Want.
+// Home -> shard: recipients to deliver, the answer to one Want or, not asked, to overtake others.
 struct Grant {
   const Route* route = nullptr;
   std::unique_ptr<Batch> batch;
+  bool is_asked = true;  // false: more urgent than what it holds
 };
 
 // Shard -> home: send me a batch, now or when there is one.
@@ -140,6 +142,8 @@ struct SessionNews {
   uint32_t open_now = 0;  // greeted and not closed
   /// Grants since the last news of which it has nothing left: all it had, then.
   uint32_t grants_ended = 0;
+  /// Grants of each priority since the last news of which it has nothing left.
+  std::array<uint32_t, priority_count> loads_ended{};
   SetbackPtr setback;  // the last refusal
   std::vector<HostNews> hosts;
 };

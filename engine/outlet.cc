@@ -24,8 +24,8 @@ void Outlet::set_permit(uint32_t sessions, HostPlan&& plan) {
   shard_.mark(*this);
 }
 
-void Outlet::grant(std::unique_ptr<Batch> batch) {
-  if (wants_ > 0) --wants_;  // else it was wished for before the route was forgotten
+void Outlet::grant(std::unique_ptr<Batch> batch, bool is_asked) {
+  if (is_asked && wants_ > 0) --wants_;  // else it was wished for before the route was forgotten
   ++grants_;
   loads_.push_back({std::make_unique<BlockLoad>(shard_.loop().proactor(), std::move(batch),
                                                 static_cast<BlockLoad::Listener&>(*this))});
@@ -88,19 +88,40 @@ Outlet::Attempt Outlet::attempt() {
 bool Outlet::take(Envelope& envelope, unsigned recipients_max) {
   if (stopping_ || shard_.fates().is_paused()) return false;
   if (!take_put_back(envelope, recipients_max)) return true;
+  // Again only when all of a priority's were damaged.
+  while (const auto priority = turns_.next(with_untaken()))
+    if (take_loaded(*priority, envelope, recipients_max)) return true;
+  return !envelope.is_free();
+}
+
+/// False: none was left, of those that are not damaged.
+bool Outlet::take_loaded(Priority priority, Envelope& envelope, unsigned recipients_max) {
   using Joined = Envelope::Joined;
+  const unsigned before = envelope.size();
   for (Load& load : loads_) {
     const Batch& batch = load.block->batch();
+    if (load.priority() != priority) continue;
     for (; load.untaken() > 0 && envelope.size() < recipients_max; ++load.next) {
       const Item item = batch.items[load.next];
       const Joined joined =
           envelope.add(*batch.mailing, item, load.block->entry(load.next), load.block->letter());
-      if (joined == Joined::no) return true;
+      if (joined == Joined::no) {
+        turns_.charge(priority, envelope.size() - before);
+        return true;
+      }
       if (joined == Joined::damaged) shard_.fates().record_unreadable(route_, *batch.mailing, item);
       shard_.mark(*this);
     }
   }
+  turns_.charge(priority, envelope.size() - before);
   return !envelope.is_free();
+}
+
+queue::PriorityTurns::Which Outlet::with_untaken() const {
+  queue::PriorityTurns::Which which{};
+  for (const Load& load : loads_)
+    if (load.untaken() > 0) which[queue::PriorityTurns::index(load.priority())] = true;
+  return which;
 }
 
 /// False: the next belongs in another transaction.
@@ -180,8 +201,10 @@ void Outlet::wake_idle() {
 }
 
 void Outlet::turn_ended() {
-  std::erase_if(loads_, [](const Load& load) {
-    return !load.is_reading() && load.next == load.block->batch().items.size();
+  std::erase_if(loads_, [this](const Load& load) {
+    const bool is_over = !load.is_reading() && load.next == load.block->batch().items.size();
+    loads_ended_[queue::PriorityTurns::index(load.priority())] += is_over;
+    return is_over;
   });
   if (permit_ == 0 && sessions_ == 0)
     give_back_all();
@@ -218,11 +241,21 @@ size_t Outlet::taken_at_once() const {
 
 void Outlet::send_news() {
   if (is_idle()) news_.grants_ended = std::exchange(grants_, 0);
+  note_loads_ended();
   if (news_.opened + news_.proven + news_.refused + news_.grants_ended == 0 &&
-      news_.hosts.empty() && news_.open_now == open_)
+      news_.loads_ended == SessionNews{}.loads_ended && news_.hosts.empty() &&
+      news_.open_now == open_)
     return;
   news_.route = &route_, news_.shard = shard_.index(), news_.open_now = open_;
   shard_.post(route_.home, SessionNews(std::exchange(news_, {.open_now = open_})));
+}
+
+/// The home is to know when nothing of a priority is left, not of each grant.
+void Outlet::note_loads_ended() {
+  queue::PriorityTurns::Which held{};
+  for (const Load& load : loads_) held[queue::PriorityTurns::index(load.priority())] = true;
+  for (size_t i = 0; i < priority_count; ++i)
+    if (!held[i]) news_.loads_ended[i] += std::exchange(loads_ended_[i], 0);
 }
 
 bool Outlet::is_reading() const { return std::ranges::any_of(loads_, &Load::is_reading); }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <memory>
 #include <string>
 #include <vector>
@@ -7,6 +8,7 @@
 #include "engine/block_load.h"
 #include "engine/envelope.h"
 #include "engine/message.h"
+#include "engine/queue/priority_turns.h"
 #include "io/op.h"
 
 namespace sluice::engine {
@@ -15,8 +17,8 @@ class Session;
 class Shard;
 
 /// A shard's side of a route: the sessions it may hold and the recipients lent to it. Sessions take
-/// recipients a transaction at a time, copied out of the block they were read with; a block's
-/// memory goes as its last recipient is taken.
+/// recipients a transaction at a time, by priority (queue::PriorityTurns), copied out of the block
+/// they were read with; a block's memory goes as its last recipient is taken.
 class Outlet final : BlockLoad::Listener {
  public:
   Outlet(Shard& shard, const Route& route) : shard_(shard), route_(route) {}
@@ -25,7 +27,7 @@ class Outlet final : BlockLoad::Listener {
   Shard& shard() { return shard_; }
 
   void set_permit(uint32_t sessions, HostPlan&& plan);
-  void grant(std::unique_ptr<Batch> batch);
+  void grant(std::unique_ptr<Batch> batch, bool is_asked);
   /// What no session has taken; those whose block is being read follow when it is.
   void give_back_all();
 
@@ -75,12 +77,16 @@ class Outlet final : BlockLoad::Listener {
     std::unique_ptr<BlockLoad> block;
     size_t next = 0;  // of its items
     bool is_recalled = false;
+    Priority priority() const { return block->batch().mailing->message.priority; }
     bool is_ready() const { return block->result() == BlockLoad::Result::ready; }
     bool is_reading() const { return block->result() == BlockLoad::Result::reading; }
     size_t untaken() const { return is_ready() ? block->batch().items.size() - next : 0; }
   };
   void block_loaded(BlockLoad& block) override;
   void give_back(Load& load, io::Duration delay);
+  bool take_loaded(Priority priority, Envelope& envelope, unsigned recipients_max);
+  queue::PriorityTurns::Which with_untaken() const;
+  void note_loads_ended();
   bool take_put_back(Envelope& envelope, unsigned recipients_max);
   void wake_idle();
   size_t untaken() const;
@@ -102,6 +108,8 @@ class Outlet final : BlockLoad::Listener {
   SessionNews news_;
   HostPlan plan_;
   uint32_t permit_ = 0, sessions_ = 0, open_ = 0, wants_ = 0;
+  queue::PriorityTurns turns_;
+  std::array<uint32_t, priority_count> loads_ended_{};  // of which the home does not know
   uint32_t grants_ = 0;         // of which the home does not know that they have ended
   bool awaits_permit_ = false;  // a session was refused: its home says how it goes on
   bool stopping_ = false;

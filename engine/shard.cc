@@ -212,7 +212,7 @@ void Shard::handle(Message&& message) {
       shard.home(*m.route).queue.session_news(m, shard.queue_now());
     }
     void operator()(Permit& m) { shard.outlet(*m.route).set_permit(m.sessions, std::move(m.plan)); }
-    void operator()(Grant& m) { shard.outlet(*m.route).grant(std::move(m.batch)); }
+    void operator()(Grant& m) { shard.outlet(*m.route).grant(std::move(m.batch), m.is_asked); }
     void operator()(Finished& m) { shard.fates_.campaign_finished(m.uid); }
     void operator()(Stop& m) { shard.stop(m.now); }
     void operator()(Trouble& m) { shard.coordinator_->trouble(m.text); }
@@ -231,8 +231,8 @@ queue::HomeQueue::Now Shard::queue_now() {
   return {.instant = loop_.now(), .wall = loop_.wall(), .random = loop_.proactor().random()};
 }
 
-void Shard::Home::grant(unsigned to, std::unique_ptr<Batch> batch) {
-  shard.post(to, Grant{&queue.route(), std::move(batch)});
+void Shard::Home::grant(unsigned to, std::unique_ptr<Batch> batch, bool is_asked) {
+  shard.post(to, Grant{&queue.route(), std::move(batch), is_asked});
 }
 
 void Shard::Home::permit(unsigned to, uint32_t sessions, const HostPlan& plan) {

@@ -93,7 +93,7 @@ class Shard final : io::TurnEnd, Fates::Owner, Ender::Owner, intake::SmtpIntake:
       timer.bind<&Home::due>(this);
     }
     void due() { shard.mark(*this); }
-    void grant(unsigned to, std::unique_ptr<Batch> batch) override;
+    void grant(unsigned to, std::unique_ptr<Batch> batch, bool is_asked) override;
     void permit(unsigned to, uint32_t sessions, const HostPlan& plan) override;
     void end(std::unique_ptr<Batch> batch, const queue::Ending& ending) override;
     void find_hosts() override;

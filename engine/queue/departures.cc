@@ -49,7 +49,7 @@ void HomeQueue::reroute(std::shared_ptr<const Routing> routing, const Now& now) 
     unlent_ -= source.remaining();
     send_on(source, now);
   }
-  for (RecipientLine* list : {&ready_, &held_})
+  for (RecipientLine* list : lines())
     for (size_t n = list->size(); n > 0; --n) {
       const PackedRecipient recipient = list->pop_front();
       if (elsewhere(*packer_.mailing(recipient), recipient.number()))

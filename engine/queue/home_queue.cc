@@ -14,12 +14,15 @@ constexpr io::Duration growth_pause = std::chrono::seconds(60);
 constexpr unsigned endings_max = 4;      // blocks under way to the ender
 constexpr unsigned join_looks_max = 8;   // a segment a shard is written at a time
 constexpr uint32_t told_max = 100;       // recipients that the log speaks of at a setback
+constexpr uint32_t overtaking_max = 4;   // batches unasked of a priority that a shard holds
 constexpr uint32_t split_items_min = 8;  // smaller batches are not worth a read of their own
 
 io::Duration suspicion_of(const DestinationPolicy& policy) {
   return std::clamp<io::Duration>(policy.retry.first, std::chrono::seconds(10),
                                   std::chrono::minutes(15));
 }
+
+constexpr auto index = PriorityTurns::index;
 
 }  // namespace
 
@@ -96,6 +99,7 @@ void HomeQueue::add_part(const Source& whole, std::vector<Range>&& ranges, Sourc
   unlent_ += part.remaining();
   if (&to != &sources_ && &to != &held_sources_) return;
   part.is_held = &to == &held_sources_;
+  if (!part.is_held) turns_.add(std::prev(to.end()));
   if (part.is_held) held_unlent_ += part.remaining();
   expiries_.emplace(std::pair(part.expires(), &part), std::prev(to.end()));
   if (part.warns() != io::never)
@@ -105,7 +109,10 @@ void HomeQueue::add_part(const Source& whole, std::vector<Range>&& ranges, Sourc
 /// Out of sources_ or held_sources_; returns the one behind it.
 HomeQueue::Sources::iterator HomeQueue::move_source(Sources::iterator source, Sources& to) {
   forget_times(*source);
-  if (source->is_held) held_unlent_ -= source->remaining();
+  if (source->is_held)
+    held_unlent_ -= source->remaining();
+  else
+    turns_.remove(*source);
   const auto next = std::next(source);
   to.splice(to.end(), source->is_held ? held_sources_ : sources_, source);
   return next;
@@ -198,7 +205,7 @@ bool HomeQueue::is_held(const PackedRecipient& recipient) const {
 void HomeQueue::place(PackedRecipient recipient, bool in_front, const Now& now) {
   const Mailing& mailing = *packer_.mailing(recipient);
   ready_expires_ = std::min(ready_expires_, expires(mailing, recipient.number(), now));
-  RecipientLine* list = &ready_;
+  RecipientLine* list = &ready_[index(mailing.message.priority)];
   if (orders_.is_cancelled(mailing, recipient.number()))
     list = &cancelled_;
   else if (orders_.is_held(mailing, recipient.number()))
@@ -244,7 +251,7 @@ void HomeQueue::steer(const MailingPtr& mailing, Orders&& orders, const std::vec
     place(source, orders);
   }
   orders_.set(*mailing, std::move(orders));
-  for (RecipientLine* list : {&ready_, &held_}) place_again(*list, mailing.get(), now);
+  for (RecipientLine* list : lines()) place_again(*list, mailing.get(), now);
   make_due(*mailing, due, is_release, now);
   held_deferred_ = deferred_.count_if([this](const PackedRecipient& r) { return is_held(r); });
   is_recall_due_ |= holds_more;
@@ -286,6 +293,7 @@ void HomeQueue::session_news(const SessionNews& news, const Now& now) {
   collect_due(now);
   shards_[news.shard].open = news.open_now;
   shards_[news.shard].grants -= news.grants_ended;
+  for (size_t i = 0; i < priority_count; ++i) shards_[news.shard].loads[i] -= news.loads_ended[i];
   for (const HostNews& host : news.hosts) board_.note(host, now.instant);
   if (news.opened > 0 && std::exchange(refusals_, 0) > 0) notes_.end_row(now.wall);
   if (news.proven > 0) fruitless_ = 0;
@@ -363,7 +371,9 @@ void HomeQueue::serve(const Now& now, Outside& outside) {
   if (is_known && !board_.has_hosts() && last_ && last_->is_final) end_all(outside);
   const bool is_closed = is_backed_off || !board_.has_hosts();
   issue_permits(now, outside, is_closed);
-  if (!is_closed) lend(now, outside);
+  if (is_closed) return;
+  lend(now, outside);
+  lend_more_urgent(now, outside);
 }
 
 void HomeQueue::settle_doubtful(Outside& outside) {
@@ -385,7 +395,8 @@ void HomeQueue::write_notes(Outside& outside) {
   if (notes_.is_round_due()) {
     for (const Source& source : sources_)
       notes_.note(source.mailing(), source.name(), saturated(setbacks_ - source.setbacks()));
-    for (size_t i = 0; i < ready_.size(); ++i) note(ready_[i]);
+    for (const RecipientLine& line : ready_)
+      for (size_t i = 0; i < line.size(); ++i) note(line[i]);
   }
   notes_.write([&](const Mailing& m, const Waited& waited) { outside.note_wait(m, waited); });
 }
@@ -410,9 +421,10 @@ void HomeQueue::expire(const Now& now, Outside& outside) {
   };
   const auto is_over = [&](const PackedRecipient& r) { return time_of(r) <= now.instant; };
   const Ending ending{.kind = spool::OutcomeKind::expired};
-  if (!end_if(ready_, is_over, ending, outside) || !end_if(held_, is_over, ending, outside)) return;
+  for (RecipientLine* list : lines())
+    if (!end_if(*list, is_over, ending, outside)) return;
   ready_expires_ = io::never;
-  for (const RecipientLine* list : {&ready_, &held_})
+  for (const RecipientLine* list : lines())
     for (size_t i = 0; i < list->size(); ++i)
       ready_expires_ = std::min(ready_expires_, time_of((*list)[i]));
 }
@@ -437,7 +449,8 @@ void HomeQueue::end_exhausted(Outside& outside) {
                  : std::next(source);
   const Ending ending{.kind = spool::OutcomeKind::failed, .why = last_};
   end_sources(exhausted_, ending, outside);
-  is_exhaustion_due_ = !end_if(ready_, is_over, ending, outside) || !exhausted_.empty();
+  is_exhaustion_due_ = !exhausted_.empty();
+  for (RecipientLine& line : ready_) is_exhaustion_due_ |= !end_if(line, is_over, ending, outside);
 }
 
 /// DNS says for sure that nobody is to be reached.
@@ -470,7 +483,7 @@ void HomeQueue::tell_delays(const Now& now, Outside& outside) {
     move_older(warnings_.begin()->second, route_.policy.expire.warn, delayed_sources_, now);
   if (now.instant >= ready_warns_) {
     ready_warns_ = io::never;
-    for (RecipientLine* list : {&ready_, &held_}) place_again(*list, nullptr, now);
+    for (RecipientLine* list : lines()) place_again(*list, nullptr, now);
   }
   const Ending ending{.why = last_, .is_delay = true, .until = backed_off_until_};
   end_sources(delayed_sources_, ending, outside);
@@ -480,7 +493,8 @@ void HomeQueue::tell_delays(const Now& now, Outside& outside) {
 
 void HomeQueue::end_sources(Sources& sources, const Ending& ending, Outside& outside) {
   while (!sources.empty() && ending_ < endings_max)
-    if (auto batch = next_of(sources, UINT32_MAX)) end(std::move(batch), ending, outside);
+    if (auto batch = next_of(sources, sources.begin(), UINT32_MAX))
+      end(std::move(batch), ending, outside);
 }
 
 /// Those of one block together. False: some are left, for want of a free place with the ender.
@@ -563,17 +577,49 @@ void HomeQueue::lend(const Now& now, Outside& outside) {
     if (allowance == 0) return;
     auto batch = next_batch(std::min(allowance, batch_items_max()));
     if (!batch) return;
-    untold_ = nullptr;  // overtaken
-    const uint32_t first = batch->items.front().number;
-    recall_at_ = std::min(recall_at_, expires(*batch->mailing, first, now));
-    if (const io::Instant warned = warns(*batch->mailing, first, now); warned > now.instant)
-      recall_at_ = std::min(recall_at_, warned);
-    rate_.spend(batch->items.size());
     --shard.hungry;
-    ++shard.grants;
     unserved = 0;
-    outside.grant(turn_, std::move(batch));
+    lend_to(turn_, std::move(batch), true, now, outside);
   }
+}
+
+/// A shard that has enough does not ask. What is more urgent than something of that overtakes it
+/// there, a few batches at a time.
+void HomeQueue::lend_more_urgent(const Now& now, Outside& outside) {
+  for (const Priority priority : {Priority::urgent, Priority::normal}) {
+    for (unsigned at = 0; at < shards_.size(); ++at) {
+      const PerShard& shard = shards_[at];
+      if (!with_work()[index(priority)]) break;
+      while (shard.sessions > 0 && shard.loads[index(priority)] < overtaking_max &&
+             shard.holds_less_urgent(priority)) {
+        const uint32_t allowance = rate_.allowance(now.instant);
+        auto batch =
+            allowance > 0 ? next_batch(priority, std::min(allowance, batch_items_max())) : nullptr;
+        if (!batch) break;
+        lend_to(at, std::move(batch), false, now, outside);
+      }
+    }
+  }
+}
+
+bool HomeQueue::PerShard::holds_less_urgent(Priority priority) const {
+  const auto* const at = std::ranges::find(PriorityTurns::order, priority);
+  return std::any_of(at + 1, PriorityTurns::order.end(),
+                     [this](Priority less) { return loads[index(less)] > 0; });
+}
+
+void HomeQueue::lend_to(unsigned to, std::unique_ptr<Batch> batch, bool is_asked, const Now& now,
+                        Outside& outside) {
+  untold_ = nullptr;  // overtaken
+  const Mailing& mailing = *batch->mailing;
+  const uint32_t first = batch->items.front().number;
+  recall_at_ = std::min(recall_at_, expires(mailing, first, now));
+  if (const io::Instant warned = warns(mailing, first, now); warned > now.instant)
+    recall_at_ = std::min(recall_at_, warned);
+  rate_.spend(batch->items.size());
+  ++shards_[to].grants;
+  ++shards_[to].loads[index(mailing.message.priority)];
+  outside.grant(to, std::move(batch), is_asked);
 }
 
 /// What is left is shared among the shards, down to parts of a block: also among those that may not
@@ -581,25 +627,52 @@ void HomeQueue::lend(const Now& now, Outside& outside) {
 uint32_t HomeQueue::batch_items_max() const {
   const uint64_t able = std::min<uint64_t>(shards_.size(), route_.policy.sessions_max);
   if (able < 2) return UINT32_MAX;
-  const uint64_t part = (unlent_ + ready_.size()) / (2 * able);
+  const uint64_t part = (unlent_ + ready()) / (2 * able);
   return static_cast<uint32_t>(std::clamp<uint64_t>(part, split_items_min, UINT32_MAX));
 }
 
+size_t HomeQueue::ready() const {
+  size_t sum = 0;
+  for (const RecipientLine& line : ready_) sum += line.size();
+  return sum;
+}
+
+/// Those that wait for no time of their own.
+std::array<RecipientLine*, priority_count + 1> HomeQueue::lines() {
+  return {&ready_[0], &ready_[1], &ready_[2], &held_};
+}
+
+PriorityTurns::Which HomeQueue::with_work() const {
+  PriorityTurns::Which which{};
+  for (const Priority priority : PriorityTurns::order)
+    which[index(priority)] = turns_.has(priority) || !ready_[index(priority)].empty();
+  return which;
+}
+
 std::unique_ptr<Batch> HomeQueue::next_batch(uint32_t items_max) {
-  if (auto batch = next_ready(items_max)) return batch;
-  while (!sources_.empty()) {
-    auto batch = next_of(sources_, items_max);
-    if (batch) return batch;
-  }
+  while (const auto priority = priority_turns_.next(with_work()))
+    if (auto batch = next_batch(*priority, items_max)) return batch;
   return nullptr;
 }
 
+std::unique_ptr<Batch> HomeQueue::next_batch(Priority priority, uint32_t items_max) {
+  std::unique_ptr<Batch> batch;
+  const bool has_returned = !ready_[index(priority)].empty();
+  if (!has_returned || !turns_.is_turn_of_returned(priority))
+    while (!batch && turns_.has(priority))
+      batch = next_of(sources_, turns_.next(priority), items_max);
+  if (!batch && has_returned) batch = next_ready(priority, items_max);
+  if (batch) priority_turns_.charge(priority, batch->items.size());
+  return batch;
+}
+
 /// Those of one block that are due together travel together; a block is read once for them.
-std::unique_ptr<Batch> HomeQueue::next_ready(uint32_t items_max) {
-  if (ready_.empty()) return nullptr;
-  auto batch = batch_of_block(ready_[0]);
-  while (!ready_.empty() && batch->items.size() < items_max && batch_takes(*batch, ready_[0]))
-    batch->items.push_back(take(ready_.pop_front()));
+std::unique_ptr<Batch> HomeQueue::next_ready(Priority priority, uint32_t items_max) {
+  RecipientLine& line = ready_[index(priority)];
+  auto batch = batch_of_block(line[0]);
+  while (!line.empty() && batch->items.size() < items_max && batch_takes(*batch, line[0]))
+    batch->items.push_back(take(line.pop_front()));
+  turns_.charge_returned(priority, batch->items.size());
   return finished(std::move(batch));
 }
 
@@ -613,19 +686,19 @@ bool HomeQueue::batch_takes(const Batch& batch, const PackedRecipient& recipient
          batch.mailing->campaign->block_of(recipient.number()) == batch.block;
 }
 
-/// The next of the first source, which goes to the end of the line, or away when it has none.
-std::unique_ptr<Batch> HomeQueue::next_of(Sources& sources, uint32_t items_max) {
-  const auto source = sources.begin();
+/// The next of the source, which goes away when it has none.
+std::unique_ptr<Batch> HomeQueue::next_of(Sources& sources, Sources::iterator source,
+                                          uint32_t items_max) {
+  const bool takes_turns = &sources == &sources_;
   const uint32_t before = source->remaining();
   auto batch = source->next(items_max);
   unlent_ -= before - source->remaining();
-  if (batch && source->remaining() > 0) {
-    sources.splice(sources.end(), sources, source);
-  } else {
-    unlent_ -= source->remaining();
-    forget_times(*source);
-    sources.erase(source);
-  }
+  if (batch && takes_turns) turns_.charge(*source, batch->items.size());
+  if (batch && source->remaining() > 0) return finished(std::move(batch));
+  unlent_ -= source->remaining();
+  if (takes_turns) turns_.remove(*source);
+  forget_times(*source);
+  sources.erase(source);
   return batch ? finished(std::move(batch)) : nullptr;
 }
 
@@ -656,7 +729,7 @@ io::Instant HomeQueue::next(io::Instant now) const {
   at(deferred_.next());
   if (!expiries_.empty()) at(expiries_.begin()->first.first);
   if (!warnings_.empty()) at(warnings_.begin()->first.first);
-  if (!ready_.empty() || !held_.empty()) at(std::min(ready_expires_, ready_warns_));
+  if (ready() > 0 || !held_.empty()) at(std::min(ready_expires_, ready_warns_));
   at(recall_at_);
   if (!has_work()) return next;
   at(backed_off_until_);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <list>
 #include <map>
@@ -14,9 +15,11 @@
 #include "engine/queue/host_board.h"
 #include "engine/queue/order_book.h"
 #include "engine/queue/packed_recipient.h"
+#include "engine/queue/priority_turns.h"
 #include "engine/queue/rate_limit.h"
 #include "engine/queue/recipient_line.h"
 #include "engine/queue/source.h"
+#include "engine/queue/source_turns.h"
 #include "engine/queue/wait_notes.h"
 #include "io/clock.h"
 
@@ -31,8 +34,9 @@ struct Ending {
   io::Instant until{};    // deferred: when they are tried again
 };
 
-/// A route's queue at its home shard: who is next, who waits until when, how many sessions, which
-/// hosts. Pure: time and news come in, letters go out through `Outside`.
+/// A route's queue at its home shard: who is next (by priority and weight, see PriorityTurns), who
+/// waits until when, how many sessions, which hosts. Pure: time and news come in, letters go out
+/// through `Outside`.
 ///
 /// Sessions ramp up: one at first and after the hosts refused all, then doubling with each that
 /// opens, up to sessions_max. When none is open and one is refused by every host, or DNS names no
@@ -51,7 +55,8 @@ class HomeQueue {
 
   class Outside {
    public:
-    virtual void grant(unsigned shard, std::unique_ptr<Batch> batch) = 0;
+    /// `is_asked`: the answer to a want(); else it is to overtake what the shard holds.
+    virtual void grant(unsigned shard, std::unique_ptr<Batch> batch, bool is_asked) = 0;
     virtual void permit(unsigned shard, uint32_t sessions, const HostPlan& plan) = 0;
     /// Log and record them; ended() follows, after give_back() of those that wait on.
     virtual void end(std::unique_ptr<Batch> batch, const Ending& ending) = 0;
@@ -104,7 +109,7 @@ class HomeQueue {
   uint64_t backed_off() const { return fruitless_ > 0 ? unlent_ - held_unlent_ + untried_ : 0; }
   /// RecipientLine that wait here: not lent, no fate.
   uint64_t waiting() const {
-    return unlent_ + ready_.size() + deferred_.size() + doubtful_.size() + held_.size() +
+    return unlent_ + ready() + deferred_.size() + doubtful_.size() + held_.size() +
            cancelled_.size() + delayed_.size();
   }
 
@@ -115,7 +120,9 @@ class HomeQueue {
     const void* suspects = nullptr;
     uint32_t hungry = 0, open = 0;
     uint32_t grants = 0;  // of which something may be left: they would come back to this queue
+    std::array<uint32_t, priority_count> loads{};  // grants of each priority that it may hold
     bool awaits_permit = false;
+    bool holds_less_urgent(Priority priority) const;
   };
   struct Told {
     bool is_held_in_doubt = false;
@@ -129,7 +136,10 @@ class HomeQueue {
   Source source_of(MailingPtr mailing, std::vector<Range>&& ranges, int32_t setbacks,
                    const Now& now) const;
   bool join(const Mailing& mailing, const std::vector<Range>& ranges, int32_t setbacks);
-  bool has_work() const { return !sources_.empty() || !ready_.empty(); }
+  size_t ready() const;
+  std::array<RecipientLine*, priority_count + 1> lines();
+  PriorityTurns::Which with_work() const;
+  bool has_work() const { return !sources_.empty() || ready() > 0; }
   uint32_t open() const;
   uint32_t share(unsigned shard) const;
   void collect_due(const Now& now);
@@ -164,10 +174,14 @@ class HomeQueue {
   bool end_if(RecipientLine& list, auto&& is_over, Ending ending, Outside& outside);
   void issue_permits(const Now& now, Outside& outside, bool is_closed);
   void lend(const Now& now, Outside& outside);
+  void lend_more_urgent(const Now& now, Outside& outside);
+  void lend_to(unsigned shard, std::unique_ptr<Batch> batch, bool is_asked, const Now& now,
+               Outside& outside);
   uint32_t batch_items_max() const;
   std::unique_ptr<Batch> next_batch(uint32_t items_max);
-  std::unique_ptr<Batch> next_ready(uint32_t items_max);
-  std::unique_ptr<Batch> next_of(Sources& sources, uint32_t items_max);
+  std::unique_ptr<Batch> next_batch(Priority priority, uint32_t items_max);
+  std::unique_ptr<Batch> next_ready(Priority priority, uint32_t items_max);
+  std::unique_ptr<Batch> next_of(Sources& sources, Sources::iterator source, uint32_t items_max);
   std::unique_ptr<Batch> batch_of_block(const PackedRecipient& first) const;
   bool batch_takes(const Batch& batch, const PackedRecipient& recipient) const;
   std::unique_ptr<Batch> finished(std::unique_ptr<Batch> batch) const;
@@ -185,7 +199,9 @@ class HomeQueue {
   const InDoubtPolicy in_doubt_;
   HostBoard board_;
   RateLimit rate_;
-  Sources sources_;  // in turn, a batch each
+  Sources sources_;
+  SourceTurns turns_;  // of sources_
+  PriorityTurns priority_turns_;
   std::map<std::pair<io::Instant, const Source*>, Sources::iterator> expiries_,
       warnings_;  // of sources_ and held_sources_
   Sources held_sources_;
@@ -194,7 +210,7 @@ class HomeQueue {
   uint64_t unlent_ = 0, held_unlent_ = 0;            // of all these; of held_sources_
   RecipientPacker packer_;                           // of all below
   DeferredHeap deferred_{packer_};
-  RecipientLine ready_;  // their time has come
+  std::array<RecipientLine, priority_count> ready_;  // their time has come; by priority
   RecipientLine doubtful_, held_, cancelled_, delayed_;
   std::map<std::pair<const Mailing*, uint32_t>, Told> being_told_;  // as they were
   uint64_t untried_ = 0;                   // of all packed here: not tried by themselves

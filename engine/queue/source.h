@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "engine/message.h"
@@ -25,7 +26,9 @@ class Source {
   int32_t setbacks() const { return setbacks_; }
   io::Instant expires() const { return expires_; }
   io::Instant warns() const { return warns_; }
-  bool is_held = false;  // the queue's: in its list of those that are
+  Priority priority() const { return mailing_->message.priority; }
+  bool is_held = false;                // the queue's: in its list of those that are
+  std::pair<uint64_t, uint64_t> turn;  // of SourceTurns
   /// How many next() has still to give.
   uint32_t remaining() const { return remaining_; }
   /// The recipient that names it in the journal (spool/FORMAT.md section 5.2): of a campaign the

@@ -368,6 +368,22 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"[dkim.\"a.example\"]\nselector = \"s\"\n",
                 "t.toml:1: dkim.\"a.example\".key: is missing"}));
 
+TEST(Config, the_weight_of_a_sender_goes_by_its_domain) {
+  const auto config = Config::parse(R"(
+[sender."*@News.example"]
+weight = 3
+[sender."*"]
+weight = 2
+)",
+                                    "c.toml");
+  ASSERT_TRUE(config);
+  EXPECT_EQ(config->sender("bounce+{{id}}@news.EXAMPLE").weight, 3u);
+  EXPECT_EQ(config->sender("a@sub.news.example").weight, 2u);
+  EXPECT_EQ(config->sender("").weight, 2u);
+  EXPECT_EQ(Config::defaults().sender("a@news.example").weight, 1u);
+  EXPECT_FALSE(Config::parse("[sender.\"news.example\"]\nweight = 3\n", "c.toml"));
+}
+
 TEST(Config, a_listener_is_closed_to_strangers_and_bounded_by_default) {
   const Config config = parsed("[[listen]]\naddress = \"0.0.0.0:25\"\n");
   ASSERT_EQ(config.listen.size(), 1u);
