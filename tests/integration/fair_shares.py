@@ -11,8 +11,8 @@ import tempfile
 import threading
 import time
 
+from _relay import Relay, wait_for
 from _sluice import SLUICE, Sink, log_records
-from relay import Relay, wait_for
 
 LETTER = "From: a@news.example\r\nSubject: now\r\nPriority: {}\r\n\r\nnow\r\n"
 

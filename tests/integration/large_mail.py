@@ -12,8 +12,8 @@ import tempfile
 import threading
 import time
 
+from _relay import Relay, wait_for
 from _sluice import SLUICE, Sink, log_records
-from relay import Relay, wait_for
 
 MIB = 1024 * 1024
 HEAD = "From: a@news.example\r\nTo: b@x.example\r\nSubject: {}\r\nMessage-ID: <{}@news.example>\r\nDate: Sun, 22 Nov 2026 10:00:00 +0000\r\n\r\n"

@@ -256,9 +256,33 @@ def counts_messages_by_client(folder):
             assert refusal(lambda: client.sendmail("a@news.example", ["b@x.example"], TEXT)) == 450
 
 
+def takes_large_mail_under_all_of_it(folder):
+    """Beyond what is held in memory: the client waits for the disk under TLS, too, and is counted as with any message."""
+    text = TEXT + "".join(f"{'.' * (line % 3)}line {line}\r\n" for line in range(400_000))
+    with relay(folder, more='messages_per_client_rate = "1/h"\n') as r:
+        for connect in (lambda: r.client(), lambda: smtplib.SMTP_SSL("127.0.0.1", r.tls_port, context=r.trust, timeout=20)):
+            with connect() as client:
+                if not isinstance(client, smtplib.SMTP_SSL):
+                    client.starttls(context=r.trust)
+                client.login("ann", PASSWORD)
+                for _ in range(2):
+                    client.sendmail("a@news.example", ["b@x.example"], text)
+        fields = received(r, 4)
+        saved = [f.read_bytes() for f in r.got.iterdir()]
+        with smtplib.SMTP_SSL("127.0.0.1", r.tls_port, context=r.trust, timeout=20) as client:
+            client.login("bob", PASSWORD)
+            for _ in range(10):
+                client.sendmail("a@news.example", ["b@x.example"], TEXT)
+            assert refusal(lambda: client.sendmail("a@news.example", ["b@x.example"], text)) == 450
+    assert all("with ESMTPSA id" in field for field in fields), fields
+    body = text[text.index("\r\n\r\n"):].encode()
+    assert all(octets.endswith(body) for octets in saved), [len(octets) for octets in saved]
+
+
 def main():
     for case in (takes_mail_of_those_who_log_in, says_what_protects_a_message, serves_the_clients_of_others, hears_nothing_that_was_said_before_tls,
-                 ends_handshakes_that_take_too_long, has_a_client_that_guesses_wait, counts_messages_by_client):
+                 ends_handshakes_that_take_too_long, has_a_client_that_guesses_wait, counts_messages_by_client,
+                 takes_large_mail_under_all_of_it):
         with tempfile.TemporaryDirectory() as folder:
             case(pathlib.Path(folder))
         print(f"{case.__name__}: passed", flush=True)

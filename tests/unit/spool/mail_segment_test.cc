@@ -23,7 +23,7 @@ void add(MailSegment& segment, uint32_t number) {
 }
 
 TEST(MailName, is_read_as_it_was_written_and_nothing_else_is) {
-  EXPECT_EQ(name.text(), "0000000001-002-0000000000c0ffee-1122334455667788");
+  EXPECT_EQ(name.text(), "0000000001-002-0000000000c0ffee-1122334455667788-0");
   EXPECT_EQ(name.id(), "mail-0000000000c0ffee");
   const auto parsed = MailName::parse(name.text());
   ASSERT_TRUE(parsed);
@@ -32,10 +32,12 @@ TEST(MailName, is_read_as_it_was_written_and_nothing_else_is) {
   EXPECT_EQ(parsed->sequence, 1u);
   EXPECT_EQ(parsed->shard, 2u);
   for (const std::string_view wrong :
-       {"", "notes", "0000000001-002-1122334455667788", "1-2-c0ffee-1122334455667788",
-        "0000000001-002-0000000000C0FFEE-1122334455667788",
-        "0000000001-002-0000000000c0ffee-1122334455667788x",
-        "0000000001-002-0000000000c0ffee_1122334455667788"})
+       {"", "notes", "0000000001-002-1122334455667788-0", "1-2-c0ffee-1122334455667788-0",
+        "0000000001-002-0000000000C0FFEE-1122334455667788-0",
+        "0000000001-002-0000000000c0ffee-1122334455667788-0x",
+        "0000000001-002-0000000000c0ffee_1122334455667788-0",
+        "0000000001-002-0000000000c0ffee-1122334455667788",
+        "0000000001-002-0000000000c0ffee-1122334455667788-10"})
     EXPECT_FALSE(MailName::parse(wrong)) << wrong;
 }
 
