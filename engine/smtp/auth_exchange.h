@@ -5,12 +5,9 @@
 #include <string>
 #include <string_view>
 
-namespace sluice::engine::smtp {
+#include "engine/smtp/credentials.h"
 
-struct Credentials {
-  std::string user;
-  std::string password;
-};
+namespace sluice::engine::smtp {
 
 /// The server's side of AUTH (RFC 4954) with PLAIN (RFC 4616) and LOGIN
 /// (draft-murchison-sasl-login), up to the credentials; whether they are right is for others to

@@ -1,5 +1,6 @@
 #include "engine/smtp/client.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "io/check.h"
@@ -15,6 +16,9 @@ Verdict refused_here(Scope scope, EnhancedCode enhanced, std::string_view reason
           .reason = reason};
 }
 
+constexpr uint16_t challenge_code = 334;  // RFC 4954 section 4
+constexpr std::string_view no_mechanism = "server offers no SCRAM-SHA-256, PLAIN or LOGIN";
+
 constexpr Verdict unwritable{.result = Result::permanent,
                              .scope = Scope::recipient,
                              .stage = Stage::mail,
@@ -23,8 +27,8 @@ constexpr Verdict unwritable{.result = Result::permanent,
 
 }  // namespace
 
-Client::Client(std::string_view hostname, Listener& listener)
-    : listener_(listener), hostname_(hostname) {
+Client::Client(std::string_view hostname, Listener& listener, const Opening& opening)
+    : listener_(listener), hostname_(hostname), opening_(opening) {
   CHECK(!hostname.empty() && hostname.size() <= hostname_bytes_max);
   CHECK(hostname.find_first_of("\r\n ") == std::string_view::npos);
 }
@@ -53,6 +57,15 @@ void Client::release_dot(TransactionNumber transaction) {
 
 void Client::quit() { is_quitting_ = true; }
 
+void Client::tls_started() {
+  CHECK(phase_ == Phase::handshake && !is_in_callbacks_);
+  parser_.release();
+  extensions_ = {};
+  uses_helo_ = false;
+  is_under_tls_ = true;
+  phase_ = Phase::hello;
+}
+
 void Client::fail(std::string_view reason) {
   if (is_closed()) return;
   CHECK(!is_in_callbacks_);
@@ -66,12 +79,17 @@ void Client::fail(std::string_view reason) {
 
 Stage Client::awaited() const {
   switch (phase_) {
-    case Phase::greeting:   return Stage::greeting;
-    case Phase::hello:      return Stage::idle;
-    case Phase::hello_sent: return Stage::ehlo;
-    case Phase::quit_sent:  return Stage::quit;
-    case Phase::closed:     return Stage::idle;
-    case Phase::open:       break;
+    case Phase::greeting:      return Stage::greeting;
+    case Phase::hello:
+    case Phase::starttls:
+    case Phase::auth:
+    case Phase::closed:        return Stage::idle;
+    case Phase::hello_sent:    return Stage::ehlo;
+    case Phase::starttls_sent:
+    case Phase::handshake:     return Stage::starttls;
+    case Phase::auth_sent:     return Stage::auth;
+    case Phase::quit_sent:     return Stage::quit;
+    case Phase::open:          break;
   }
   if (mop_up_ == MopUp::rset_sent) return Stage::rset;
   if (mop_up_ == MopUp::dot_sent) return Stage::final_dot;
@@ -87,6 +105,8 @@ Stage Client::stage() const {
   // Nothing was asked, but produce() is about to.
   if (is_quitting_ && open_ == 0) return Stage::quit;
   if (phase_ == Phase::hello) return Stage::ehlo;
+  if (phase_ == Phase::starttls) return Stage::starttls;
+  if (phase_ == Phase::auth) return Stage::auth;
   if (mop_up_ == MopUp::dot) return Stage::final_dot;
   if (open_ == 0) return Stage::idle;
   return mop_up_ == MopUp::rset ? Stage::rset : at(0).stage_at(at(0).due);
@@ -118,7 +138,9 @@ Exchange* Client::sending() {
 // Writes the next command, or some content. False: nothing is to be sent now, or there is no room
 // for it.
 bool Client::produce_next(CommandWriter& out) {
-  if (phase_ != Phase::open && phase_ != Phase::hello) return false;
+  const bool may_speak = phase_ == Phase::open || phase_ == Phase::hello ||
+                         phase_ == Phase::starttls || phase_ == Phase::auth;
+  if (!may_speak) return false;
   if (phase_ == Phase::open && !extensions_.pipelining && awaited() != Stage::idle &&
       awaited() != Stage::block)
     return false;
@@ -131,15 +153,28 @@ bool Client::produce_next(CommandWriter& out) {
     if (out.quit()) phase_ = Phase::quit_sent;
     return false;
   }
-  if (phase_ == Phase::hello) {
-    if (out.hello(uses_helo_ ? "HELO" : "EHLO", hostname_)) phase_ = Phase::hello_sent;
-    return false;
-  }
+  if (phase_ != Phase::open) return produce_opening(out);
   Exchange* const exchange = sending();
   if (!exchange) return false;
   if (!exchange->was_checked) return check(*exchange);
   if (mop_up_ == MopUp::rset) return produce_mop_up(out);
   return produce_of(*exchange, out);
+}
+
+// One command at a time, whatever the peer offers.
+bool Client::produce_opening(CommandWriter& out) {
+  if (phase_ == Phase::hello) {
+    if (out.hello(uses_helo_ ? "HELO" : "EHLO", hostname_)) phase_ = Phase::hello_sent;
+  } else if (phase_ == Phase::starttls) {
+    if (out.starttls()) phase_ = Phase::starttls_sent;
+  } else {
+    const std::span<char> room = out.rest();
+    const size_t octets = login_->rest().copy(room.data(), room.size());
+    out.advance(octets);
+    login_->advance(octets);
+    if (login_->rest().empty()) phase_ = Phase::auth_sent;
+  }
+  return false;
 }
 
 bool Client::produce_mop_up(CommandWriter& out) {
@@ -228,7 +263,7 @@ bool Client::produce_content(Exchange& exchange, CommandWriter& out) {
 // ---- The receive cursor -----------------------------------------------------------------------
 
 void Client::receive(std::span<const char> octets) {
-  CHECK(!is_in_callbacks_);
+  CHECK(!is_in_callbacks_ && !awaits_tls());
   std::string_view rest(octets.data(), octets.size());
   is_in_callbacks_ = true;
   while (!is_closed()) {
@@ -238,6 +273,12 @@ void Client::receive(std::span<const char> octets) {
     if (step == ReplyParser::Step::reply) {
       ++replies_;
       take(reply);
+      // Whoever is on the way may have put it there, for us to take it as said under TLS (the
+      // server's side is RFC 3207 section 6's).
+      if (awaits_tls()) {
+        if (!rest.empty()) end_opening(Stage::starttls, "plaintext behind the reply to STARTTLS");
+        break;
+      }
     } else {
       end_session({.result = Result::transient,
                    .scope = phase_ < Phase::open ? Scope::host : Scope::session,
@@ -257,6 +298,7 @@ void Client::take(const Reply& reply) {
     phase_ = Phase::closed;
     return;
   }
+  if (stage == Stage::auth && reply.code == challenge_code) return take_challenge(reply);
   const Ruling ruling = rule(stage, reply, open_ > 0 && at(0).accepted > 0);
   if (ruling.course == Course::end) return end_session(verdict_of(ruling, stage, reply));
 
@@ -264,6 +306,10 @@ void Client::take(const Reply& reply) {
     phase_ = Phase::hello;
   } else if (stage == Stage::ehlo) {
     take_hello(ruling, reply);
+  } else if (stage == Stage::starttls) {
+    take_starttls(ruling, reply);
+  } else if (stage == Stage::auth) {
+    take_auth(reply);
   } else if (mop_up_ != MopUp::none) {
     // RSET was granted, or the lone dot was answered, and that says nothing: the recipients have
     // their verdicts.
@@ -282,6 +328,51 @@ void Client::take_hello(const Ruling& ruling, const Reply& reply) {
     return;
   }
   if (!uses_helo_) extensions_ = parse_extensions(reply.text);
+  const bool wants_tls = opening_.tls != Opening::Tls::unused && !is_under_tls_;
+  if (wants_tls && extensions_.starttls) {
+    phase_ = Phase::starttls;
+  } else if (wants_tls && opening_.tls == Opening::Tls::demanded) {
+    end_opening(Stage::starttls, "server does not offer STARTTLS");
+  } else {
+    begin_login();
+  }
+}
+
+void Client::take_starttls(const Ruling& ruling, const Reply& reply) {
+  if (ruling.course == Course::go_on)
+    phase_ = Phase::handshake;
+  else if (opening_.tls == Opening::Tls::demanded)
+    end_session(verdict_of(ruling, Stage::starttls, reply));
+  else
+    begin_login();
+}
+
+void Client::begin_login() {
+  if (opening_.login == nullptr) return open();
+  if (!is_under_tls_) return end_opening(Stage::auth, "a password is sent under TLS only");
+  const auto mechanism = Login::best(extensions_);
+  if (!mechanism) return end_opening(Stage::auth, no_mechanism);
+  login_ = std::make_unique<Login>(*mechanism, opening_);
+  phase_ = Phase::auth;
+}
+
+void Client::take_challenge(const Reply& reply) {
+  const std::string_view line = reply.text;
+  const std::string_view text = line.substr(std::min(line.size(), Reply::code_bytes));
+  const std::string_view wrong = login_->challenged(text);
+  if (!wrong.empty()) return end_opening(Stage::auth, wrong);
+  phase_ = Phase::auth;
+}
+
+void Client::take_auth(const Reply& reply) {
+  if (!login_->may_succeed())
+    return end_opening(Stage::auth, "granted without a proof that the server knows the password",
+                       reply.text);
+  login_.reset();
+  open();
+}
+
+void Client::open() {
   phase_ = Phase::open;
   listener_.session_opened();
 }
@@ -383,8 +474,17 @@ void Client::end_first(MopUp mop_up, bool by_peer) {
   listener_.transaction_ended(number);
 }
 
+void Client::end_opening(Stage stage, std::string_view reason, std::string_view text) {
+  end_session({.result = Result::transient,
+               .scope = Scope::host,
+               .stage = stage,
+               .text = text,
+               .reason = reason});
+}
+
 void Client::end_session(const Verdict& verdict) {
   phase_ = Phase::closed;
+  login_.reset();
   for (bool is_first = true; open_ > 0; is_first = false) {
     Exchange& exchange = at(0);
     const bool is_untried = exchange.due == Exchange::mail &&

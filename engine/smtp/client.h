@@ -3,12 +3,15 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string_view>
 
 #include "engine/smtp/command_writer.h"
 #include "engine/smtp/exchange.h"
 #include "engine/smtp/extensions.h"
+#include "engine/smtp/login.h"
+#include "engine/smtp/opening.h"
 #include "engine/smtp/reply_parser.h"
 #include "engine/smtp/transaction.h"
 #include "engine/smtp/trouble.h"
@@ -17,9 +20,9 @@
 namespace sluice::engine::smtp {
 
 /// The SMTP client as a pure machine: no descriptor, no clock, no allocation but for a reply cut in
-/// two by the network or of several lines (ReplyParser says how much, and it is freed at once).
-/// Octets and events in; octets, wishes, a stage (whose deadline the caller keeps) and verdicts
-/// out. Under 1 KiB.
+/// two by the network or of several lines (ReplyParser says how much, and it is freed at once), and
+/// for a login. Octets and events in; octets, wishes, a stage (whose deadline the caller keeps) and
+/// verdicts out. Under 1 KiB.
 ///
 /// Two cursors run over one order of commands: the send cursor (produce) and the receive cursor
 /// (receive), which never passes it. With PIPELINING (RFC 2920) the envelope of the next
@@ -52,12 +55,13 @@ class Client {
     /// Of a transaction that withholds its dot: all of its content was produced. release_dot() is
     /// awaited; until then nothing was accepted.
     virtual void dot_withheld(TransactionNumber transaction) = 0;
-    /// The greeting and EHLO or HELO were accepted: the peer can take mail.
+    /// The greeting and EHLO or HELO were accepted, with TLS and a login where they are asked for:
+    /// the peer can take mail.
     virtual void session_opened() = 0;
     /// The session cannot go on (refused greeting, 421, garbage, limits passed, or fail() was
     /// called); `verdict` says why. All transactions have ended or been returned. The caller closes
-    /// the connection. `verdict.result` is `permanent` only when the greeting, HELO or RSET was
-    /// answered 5xx; that says nothing about a message.
+    /// the connection. `verdict.result` is `permanent` only when the greeting, HELO, STARTTLS, AUTH
+    /// or RSET was answered 5xx; that says nothing about a message.
     virtual void session_failed(const Verdict& verdict) = 0;
 
    protected:
@@ -77,7 +81,7 @@ class Client {
   static constexpr size_t hostname_bytes_max = CommandWriter::hostname_bytes_max;
 
   /// `hostname` is for EHLO, fit to be written, and outlives the machine.
-  Client(std::string_view hostname, Listener& listener);
+  Client(std::string_view hostname, Listener& listener, const Opening& opening = {});
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
@@ -92,6 +96,13 @@ class Client {
   /// No further transactions will come: QUIT when those offered have ended. Also ends an idle
   /// session.
   void quit();
+
+  /// STARTTLS was granted (RFC 3207): what comes and goes now is a handshake, and nothing of this
+  /// machine's. tls_started() when it is over, or fail().
+  bool awaits_tls() const { return phase_ == Phase::handshake; }
+  /// What is received and produced from here on is so under TLS. All that the peer said before is
+  /// forgotten.
+  void tls_started();
 
   /// Octets from the peer, split anywhere. Runs the listener's callbacks. What comes after the end
   /// is dropped.
@@ -133,7 +144,19 @@ class Client {
   const Extensions& extensions() const { return extensions_; }
 
  private:
-  enum class Phase : uint8_t { greeting, hello, hello_sent, open, quit_sent, closed };
+  enum class Phase : uint8_t {
+    greeting,
+    hello,
+    hello_sent,
+    starttls,
+    starttls_sent,
+    handshake,
+    auth,  // a line of the login is to be sent
+    auth_sent,
+    open,
+    quit_sent,
+    closed
+  };
   /// What must be said before the next MAIL, when a transaction did not end with its content. Then
   /// nothing else is outstanding. `rset`: MAIL was granted and DATA refused or not sent (RFC 5321
   /// section 4.1.4). `dot`: 354 though no recipient stood (RFC 2920 section 3.1).
@@ -147,6 +170,7 @@ class Client {
   Stage awaited() const;
 
   bool produce_next(CommandWriter& out);
+  bool produce_opening(CommandWriter& out);
   bool produce_mop_up(CommandWriter& out);
   bool produce_of(Exchange& exchange, CommandWriter& out);
   bool produce_content(Exchange& exchange, CommandWriter& out);
@@ -154,6 +178,11 @@ class Client {
 
   void take(const Reply& reply);
   void take_hello(const Ruling& ruling, const Reply& reply);
+  void take_starttls(const Ruling& ruling, const Reply& reply);
+  void take_challenge(const Reply& reply);
+  void take_auth(const Reply& reply);
+  void begin_login();
+  void open();
   void take_for(Exchange& exchange, Stage awaited, const Ruling& ruling, const Reply& reply);
   void take_data_granted(Exchange& exchange, const Reply& reply);
 
@@ -163,14 +192,18 @@ class Client {
   void decide_rest(Exchange& exchange, const Verdict& verdict);
   void end_first(MopUp mop_up, bool by_peer);
   void end_session(const Verdict& verdict);
+  void end_opening(Stage stage, std::string_view reason, std::string_view text = {});
 
   Listener& listener_;
   std::string_view hostname_;
+  const Opening opening_;
+  std::unique_ptr<Login> login_;  // while it goes on
   ReplyParser parser_;
   Extensions extensions_;
   Phase phase_ = Phase::greeting;
   MopUp mop_up_ = MopUp::none;
   bool uses_helo_ = false;
+  bool is_under_tls_ = false;
   bool is_quitting_ = false;
   bool has_ended_one_ = false;  // a transaction ended by the peer's word
   bool is_in_callbacks_ = false;

@@ -58,12 +58,13 @@ class CommandWriter {
     return line({"RCPT TO:<", recipient, ">", parameter(" NOTIFY=", notify), notify,
                  parameter(" ORCPT=rfc822;", original), original, "\r\n"});
   }
+  bool starttls() { return line({"STARTTLS\r\n"}); }
   bool data() { return line({"DATA\r\n"}); }
   bool final_dot() { return line({".\r\n"}); }
   bool rset() { return line({"RSET\r\n"}); }
   bool quit() { return line({"QUIT\r\n"}); }
 
-  /// Room for content; advance() takes what was filled.
+  /// Room for content and responses; advance() takes what was filled.
   std::span<char> rest() const { return out_.subspan(size_); }
   void advance(size_t octets) { size_ += octets; }
 

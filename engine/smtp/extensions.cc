@@ -37,6 +37,17 @@ void read_limits(std::string_view parameters, Extensions& extensions) {
   }
 }
 
+// `PLAIN LOGIN`: mechanisms of ours.
+void read_mechanisms(std::string_view mechanisms, Extensions& extensions) {
+  while (!mechanisms.empty()) {
+    const std::string_view name = mechanisms.substr(0, mechanisms.find(' '));
+    mechanisms.remove_prefix(std::min(name.size() + 1, mechanisms.size()));
+    if (is_keyword(name, "PLAIN")) extensions.auth_plain = true;
+    if (is_keyword(name, "LOGIN")) extensions.auth_login = true;
+    if (is_keyword(name, "SCRAM-SHA-256")) extensions.auth_scram_sha_256 = true;
+  }
+}
+
 }  // namespace
 
 Extensions parse_extensions(std::string_view reply) {
@@ -58,6 +69,7 @@ Extensions parse_extensions(std::string_view reply) {
       extensions.size = true;
       extensions.size_max = limit_of<uint64_t>(parameters);
     }
+    if (is_keyword(word, "AUTH")) read_mechanisms(parameters, extensions);
     if (is_keyword(word, "LIMITS")) read_limits(parameters, extensions);
   }
   return extensions;

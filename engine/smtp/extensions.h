@@ -9,6 +9,7 @@ namespace sluice::engine::smtp {
 struct Extensions {
   bool esmtp = false, pipelining = false, size = false, eight_bit_mime = false, smtp_utf8 = false,
        starttls = false, enhanced = false, dsn = false;
+  bool auth_plain = false, auth_login = false, auth_scram_sha_256 = false;  // RFC 4954
   uint64_t size_max = 0;  // RFC 1870; 0: no limit told
   // LIMITS (RFC 9422); 0: not told.
   uint32_t recipients_max = 0;    // RCPTMAX: RCPT commands in a transaction

@@ -24,7 +24,8 @@ Scope scope_of(Stage stage) {
 
 Course course_of_refusal(Stage stage) {
   switch (stage) {
-    case Stage::ehlo:  // there is HELO
+    case Stage::ehlo:      // there is HELO
+    case Stage::starttls:  // and mail in the clear, where that is allowed
     case Stage::mail:
     case Stage::rcpt:
     case Stage::data:
@@ -45,7 +46,7 @@ bool is_too_many_recipients(const Reply& reply) {
 
 Ruling nonsense(Stage stage, std::string_view reason) {
   // Whoever does not speak SMTP in the beginning never will.
-  return {Course::end, Result::transient, stage <= Stage::ehlo ? Scope::host : Scope::session,
+  return {Course::end, Result::transient, stage <= Stage::auth ? Scope::host : Scope::session,
           reason};
 }
 
@@ -54,7 +55,7 @@ Ruling nonsense(Stage stage, std::string_view reason) {
 Ruling rule(Stage awaited, const Reply& reply, bool recipients_accepted) {
   if (reply.code == service_closing) {
     return {
-        Course::end, Result::transient, awaited <= Stage::ehlo ? Scope::host : Scope::session, {}};
+        Course::end, Result::transient, awaited <= Stage::auth ? Scope::host : Scope::session, {}};
   }
   if (awaited == Stage::idle) return nonsense(awaited, "a reply that nobody asked for");
 

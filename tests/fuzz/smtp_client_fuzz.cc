@@ -1,5 +1,6 @@
 // The client machine against any server. The input is a script of the world: an octet below 0x10
-// says what happens (offer, produce, quit, fail), any other octet, 0x0d and 0x0a among them, is
+// says what happens (offer, produce, quit, fail, a handshake went well); the first one, how the
+// session is opened. Any other octet, 0x0d and 0x0a among them, is
 // said by the server; runs of them arrive in one piece.
 
 #include <algorithm>
@@ -37,6 +38,9 @@ struct Mail {
 
 class World final : Client::Listener {
  public:
+  explicit World(std::string_view script)
+      : client_("me.example", *this, opening(script.empty() ? '\0' : script[0])) {}
+
   void run(std::string_view script) {
     std::string heard;
     for (const char c : script) {
@@ -44,10 +48,10 @@ class World final : Client::Listener {
         heard += c;
         continue;
       }
-      client_.receive(std::exchange(heard, {}));
+      hear(std::exchange(heard, {}));
       happen(c);
     }
-    client_.receive(heard);
+    hear(heard);
     produce(4096);
     client_.fail("the end");
     CHECK(client_.is_closed() && !client_.wants_transaction());
@@ -57,6 +61,21 @@ class World final : Client::Listener {
   }
 
  private:
+  static Opening opening(char first) {
+    static const Credentials credentials{"user", "pencil"};
+    if (first == 8) return {.tls = Opening::Tls::if_offered};
+    if (first == 9) return {.tls = Opening::Tls::demanded, .login = &credentials};
+    return {};
+  }
+
+  // What comes in place of a handshake breaks it.
+  void hear(const std::string& octets) {
+    if (!client_.awaits_tls())
+      client_.receive(octets);
+    else if (!octets.empty())
+      client_.fail("TLS handshake failed");
+  }
+
   void happen(char event) {
     switch (event) {
       case 0: return offer("a@s.example", 1, 20, {});
@@ -66,6 +85,7 @@ class World final : Client::Listener {
       case 3:  return offer("x> y@s.example", 1, 20, {});
       case 4:  return client_.quit();
       case 5:  return client_.fail("timed out");
+      case 11: return client_.awaits_tls() ? client_.tls_started() : void();
       case 6:  return produce(Client::produce_bytes_min);
       default: return produce(4096);
     }
@@ -124,12 +144,13 @@ class World final : Client::Listener {
 
   std::list<Mail> mails_;
   bool has_failed_ = false;
-  Client client_{"me.example", *this};
+  Client client_;
 };
 
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  World().run({reinterpret_cast<const char*>(data), size});
+  const std::string_view script(reinterpret_cast<const char*>(data), size);
+  World(script).run(script);
   return 0;
 }

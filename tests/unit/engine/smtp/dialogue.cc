@@ -81,7 +81,8 @@ struct Manner {
 
 class Performance {
  public:
-  Performance(const std::vector<Step>& steps, Manner manner) : steps_(steps), manner_(manner) {
+  Performance(const std::vector<Step>& steps, Manner manner)
+      : steps_(steps), manner_(manner), client_("me.example", recorder_, opening()) {
     recorder_.on_transaction_gone = [this] { offer_what_waits(); };
   }
 
@@ -106,6 +107,17 @@ class Performance {
   size_t server_octets() const { return fed_; }
 
  private:
+  Opening opening() const {
+    Opening opening;
+    for (const Step& step : steps_) {
+      if (step.kind != 'L') continue;
+      if (step.text.contains("if-offered")) opening.tls = Opening::Tls::if_offered;
+      if (step.text.contains("demanded")) opening.tls = Opening::Tls::demanded;
+      if (step.text.contains("login")) opening.login = &credentials_;
+    }
+    return opening;
+  }
+
   void complain(const std::string& what) {
     if (error_.empty()) error_ = fmt::format("line {}: {}", line_, what);
   }
@@ -117,6 +129,11 @@ class Performance {
       case 'O': waiting_.emplace_back(step.text); break;
       case 'Q': client_.quit(); break;
       case 'F': client_.fail(step.text); break;
+      case 'L': return;
+      case 'T':
+        if (!client_.awaits_tls()) return complain("no handshake is awaited");
+        client_.tls_started();
+        break;
       case 'G':
         if (name(client_.stage()) != step.text)
           complain(fmt::format("stage is {}", name(client_.stage())));
@@ -185,7 +202,8 @@ class Performance {
   const std::vector<Step>& steps_;
   const Manner manner_;
   EventRecorder recorder_;
-  Client client_{"me.example", recorder_};
+  const Credentials credentials_{"user", "pencil"};
+  Client client_;
   std::list<Offer> offers_, waiting_;
   std::string said_, error_;
   size_t fed_ = 0;

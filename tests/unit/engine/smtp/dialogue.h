@@ -14,6 +14,9 @@ namespace sluice::engine::smtp {
 ///   utf8 body=words notify=success,delay ret=full envid=QQ
 ///                         a transaction for the client, as soon as it wants one; the body is a
 ///                         line ("hello" if not given)
+///   L: demanded login     before all else: how the session is opened; with a login as
+///                         user/pencil; `if-offered` and `demanded` speak of TLS
+///   T: started            the handshake that is awaited went well
 ///   Q: quit   F: reason   quit() and fail()
 ///   G: mail               stage() is this
 ///
