@@ -5,6 +5,8 @@
 2. Timers: while they are held, a session each of --timers further destinations comes due, which never greet: how late is each told,
    by `phases_ms` of its log line?
 
+With --tls all of them are under TLS: `openssl` makes the receiver's certificate.
+
 Exit code 1 when not all are held, a session takes more than --kib-most, or a deadline is later than --late-most milliseconds.
 """
 import argparse
@@ -26,6 +28,13 @@ def held(port):
     return table.count("\n")
 
 
+def certificate(folder):
+    """The sink's options, with a certificate of the length that most have: RSA."""
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=sink.example", "-addext",
+                    "subjectAltName=DNS:sink.example", "-out", f"{folder}/sink.pem", "-keyout", f"{folder}/sink.key"], check=True, capture_output=True)
+    return ["--tls-certificate", f"{folder}/sink.pem", "--tls-key", f"{folder}/sink.key"]
+
+
 def deadlines(log):
     """How late they were, in milliseconds, ascending."""
     late = []
@@ -38,11 +47,12 @@ def deadlines(log):
 
 def main():
     shards = max(2, -(-(arguments.sessions + arguments.timers) // SOCKETS_A_SHARD))
-    with tempfile.TemporaryDirectory() as folder, Sink("--threads", str(shards), "--delay", f"final_dot={arguments.hold}s", listen="0.0.0.0:0") as sink, \
+    with tempfile.TemporaryDirectory() as folder, Sink(*(certificate(folder) if arguments.tls else ()), "--threads", str(shards), "--delay", f"final_dot={arguments.hold}s", listen="0.0.0.0:0") as sink, \
             Sink("--fault", "greeting:stall", listen="0.0.0.0:0") as silent:
         hops = {f"d{i}.example": f"127.0.0.{i + 1}:{sink.port}" for i in range(HOPS)}
         hops |= {f"d{HOPS + i}.example": f"127.1.{i >> 8}.{i & 255}:{silent.port}" for i in range(arguments.timers)}
-        engine = Engine(folder, hops, shards, {"greeting": f"{GREETING_S}s"}, sessions_max=arguments.sessions // HOPS)
+        engine = Engine(folder, hops, shards, {"greeting": f"{GREETING_S}s"}, sessions_max=arguments.sessions // HOPS,
+                        tls='"required"' if arguments.tls else '"none"')
         engine.hand_off(2 * arguments.sessions, HOPS)
         with engine:
             most, began = (0, 0), time.monotonic()
@@ -64,10 +74,12 @@ parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.R
 parser.add_argument("sessions", type=int, nargs="?", default=50_000, help="default: %(default)s")
 parser.add_argument("--hold", type=int, default=10, help="seconds (default: %(default)s)")
 parser.add_argument("--timers", type=int, default=200, help="destinations whose session comes due (default: %(default)s)")
-parser.add_argument("--kib-most", type=float, default=4, help="default: %(default)s")
+parser.add_argument("--tls", action="store_true", help="all sessions are under TLS")
+parser.add_argument("--kib-most", type=float, help="default: 4, and 24 with --tls")
 parser.add_argument("--late-most", type=float, default=2, help="milliseconds; a tick is one (default: %(default)s)")
 parser.add_argument("--seconds-most", type=float, default=90, help="until they are held (default: %(default)s)")
 arguments = parser.parse_args()
+arguments.kib_most = arguments.kib_most or (24 if arguments.tls else 4)
 
 if __name__ == "__main__":
     sys.exit(main())
