@@ -121,6 +121,12 @@ SenderPolicy Config::sender(std::string_view sender) const {
   return found;
 }
 
+std::vector<std::string> Config::patterns() const {
+  std::vector<std::string> patterns;
+  for (const auto& section : sections) patterns.push_back(section->pattern);
+  return patterns;
+}
+
 ConfigPlace Config::place(std::string_view domain, std::string_view key) const {
   ConfigPlace place{.file = "built-in", .line = 0};
   for (const Section* section : matching(sections, domain))

@@ -18,7 +18,21 @@ namespace sluice::engine {
 
 enum class HoldPolicy : uint8_t { no, manual, etrn };
 enum class TlsPolicy : uint8_t { none, opportunistic, required, verified };
+enum class TlsVersion : uint8_t { v1_2, v1_3 };
 enum class InDoubtPolicy : uint8_t { resend, hold, never };
+
+/// How sessions with a destination are protected.
+struct SecurityPolicy {
+  TlsPolicy tls = TlsPolicy::opportunistic;
+  TlsVersion tls_min = TlsVersion::v1_2;
+  std::string tls_ca_file;  // "": the system's
+  std::string tls_client_certificate, tls_client_key;
+  std::string auth_user;  // "": no login
+  std::string auth_password_file;
+  friend bool operator==(const SecurityPolicy&, const SecurityPolicy&) = default;
+};
+struct Protection;
+using ProtectionPtr = std::shared_ptr<const Protection>;
 
 /// Everything that a [destination] pattern decides, resolved for one name: the longest match wins,
 /// key by key.
@@ -30,7 +44,9 @@ struct DestinationPolicy {
   uint32_t recipients_per_transaction_max = 100;
   double rate_per_s = 0;  // 0: unlimited
   HoldPolicy hold = HoldPolicy::no;
-  TlsPolicy tls = TlsPolicy::opportunistic;
+  SecurityPolicy security;
+  /// What the files of `security` hold, where an engine goes by it; else null.
+  ProtectionPtr protection;
   std::array<io::Duration, smtp::stage_count> timeout{};  // by Stage; dns and auth have fixed ones
 
   struct Retry {
@@ -117,6 +133,8 @@ struct Config {
   DestinationPolicy destination(std::string_view domain) const;
   /// Policy for mail from `sender`, an address, which may have tags. O(patterns).
   SenderPolicy sender(std::string_view sender) const;
+  /// Those of its [destination] sections.
+  std::vector<std::string> patterns() const;
   /// The place that decided `key` (e.g. "retry.first") for `domain`.
   ConfigPlace place(std::string_view domain, std::string_view key) const;
 

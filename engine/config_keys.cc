@@ -46,6 +46,7 @@ void into_timeout(void* target, const ConfigValue& value) {
 }
 
 using Policy = DestinationPolicy;
+using Security = SecurityPolicy;
 using Retry = DestinationPolicy::Retry;
 using Expire = DestinationPolicy::Expire;
 using enum ConfigType;
@@ -119,9 +120,27 @@ constexpr ConfigKey keys[] = {
      into<Policy, &Policy::hold>},
     {"destination", "tls", choice, "\"opportunistic\"", "", "",
      "none|opportunistic|required|verified", false,
-     "`opportunistic`: when offered, whatever the certificate; `verified`: only to a host whose "
-     "certificate is good.",
-     into<Policy, &Policy::tls>},
+     "`opportunistic`: when offered, whatever the certificate; `required`: under TLS or not at "
+     "all; "
+     "`verified`: only to a host whose certificate is good.",
+     into<Policy, &Policy::security, &Security::tls>},
+    {"destination", "tls_min", choice, "\"1.2\"", "", "", "1.2|1.3", false,
+     "Oldest version of TLS that is spoken.", into<Policy, &Policy::security, &Security::tls_min>},
+    {"destination", "tls_ca_file", file, "\"\"", "", "", "", true,
+     "PEM file of those whose word on a certificate counts. Empty: "
+     "`/etc/ssl/certs/ca-certificates.crt`.",
+     into<Policy, &Policy::security, &Security::tls_ca_file>},
+    {"destination", "tls_client_certificate", file, "\"\"", "", "", "", true,
+     "PEM file with a certificate and its chain, for servers that ask for one. Empty: none.",
+     into<Policy, &Policy::security, &Security::tls_client_certificate>},
+    {"destination", "tls_client_key", file, "\"\"", "", "", "", true, "PEM file with its key.",
+     into<Policy, &Policy::security, &Security::tls_client_key>},
+    {"destination", "auth_user", text, "\"\"", "", "", "", true,
+     "Whom to log in as (AUTH), with `tls` = `required` or `verified`. Empty: nobody.",
+     into<Policy, &Policy::security, &Security::auth_user>},
+    {"destination", "auth_password_file", secret, "\"\"", "", "", "", true,
+     "File whose first line is the password; for its owner alone (`chmod 600`).",
+     into<Policy, &Policy::security, &Security::auth_password_file>},
 
     {"destination.timeout", "connect", duration, "\"30s\"", "1ms", "1d", "", false,
      "Until the TCP connection is open.", into_timeout<Stage::connect>},

@@ -18,6 +18,7 @@ enum class ConfigType : uint8_t {
   path,       // std::string
   file,       // std::string: a file that this process can read
   users,      // std::string: a file of users and hashes
+  secret,     // std::string: a file that nobody else may look into
   mailbox,    // std::string: local@domain
   flag,       // bool
   count,      // int64_t within the range

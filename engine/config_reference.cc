@@ -18,7 +18,8 @@ std::string type_text(const ConfigKey& key) {
     case ConfigType::hostname:  return "host name";
     case ConfigType::path:      return "path";
     case ConfigType::file:
-    case ConfigType::users:     return "file";
+    case ConfigType::users:
+    case ConfigType::secret:    return "file";
     case ConfigType::mailbox:   return "mail address";
     case ConfigType::flag:      return "true or false";
     case ConfigType::count:     return "whole number";

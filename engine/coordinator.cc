@@ -15,11 +15,12 @@ constexpr io::Duration rules_interval = std::chrono::hours(1);  // between looks
 }
 
 Coordinator::Coordinator(Shard& shard, Mesh& mesh, spool::Spool& spool, const Config& config,
-                         bool until_empty, Observer& observer)
+                         const Protections& protections, bool until_empty, Observer& observer)
     : shard_(shard),
       mesh_(mesh),
       spool_(spool),
       config_(&config),
+      protections_(protections),
       until_empty_(until_empty),
       observer_(observer),
       watch_(shard.loop(), spool.folder(), *this),
@@ -173,6 +174,7 @@ void Coordinator::refuse(std::string message) {
 /// O(policies in use), which are few.
 const DestinationPolicy& Coordinator::policy(const Mailing& mailing, std::string_view domain) {
   DestinationPolicy wanted = config_->destination(domain);
+  wanted.protection = protections_.of(wanted.security);
   if (!mailing.message.next_hop.empty()) wanted.next_hops = {std::string(mailing.message.next_hop)};
   const auto same = std::ranges::find(policies_, wanted);
   return same != policies_.end() ? *same : policies_.emplace_back(std::move(wanted));
@@ -303,11 +305,13 @@ std::vector<Range> Coordinator::changed(const std::vector<queue::Routing::Span>&
 }
 
 /// Queues are told what stands before anybody comes to them from another one.
-void Coordinator::reload(const Config& config, intake::SmtpListeners&& listeners) {
+void Coordinator::reload(const Config& config, Protections&& protections,
+                         intake::SmtpListeners&& listeners) {
   if (stopping_) return;
   std::map<const Mailing*, std::vector<queue::Routing::Span>> before;
   for (const auto& [mailing, live] : live_) before[mailing] = spans(*mailing);
   config_ = &config;
+  protections_ = std::move(protections);
   routes_by_domain_.clear();
   auto routing = std::make_shared<queue::Routing>();
   for (const auto& [mailing, live] : live_) {

@@ -14,6 +14,7 @@
 #include "engine/config.h"
 #include "engine/mailing.h"
 #include "engine/message.h"
+#include "engine/protection.h"
 #include "engine/queue/routing.h"
 #include "engine/queue/rule_watch.h"
 #include "engine/shard.h"
@@ -70,8 +71,8 @@ class Coordinator final : spool::Spool::Listener, queue::RuleWatch::Listener {
   };
 
   /// With `until_empty` the engine stops when nothing waits any more but what is held.
-  Coordinator(Shard& shard, Mesh& mesh, spool::Spool& spool, const Config& config, bool until_empty,
-              Observer& observer);
+  Coordinator(Shard& shard, Mesh& mesh, spool::Spool& spool, const Config& config,
+              const Protections& protections, bool until_empty, Observer& observer);
 
   /// Reads the rules, blocking.
   void start();
@@ -81,7 +82,8 @@ class Coordinator final : spool::Spool::Listener, queue::RuleWatch::Listener {
   /// What waits goes by `config` from now on, which outlives this: to other hosts where it names
   /// others, also what is deferred; and listeners. O(destinations of all live mailings, and what
   /// waits for those that changed). Attempts under way end as they were begun.
-  void reload(const Config& config, intake::SmtpListeners&& listeners);
+  void reload(const Config& config, Protections&& protections, intake::SmtpListeners&& listeners);
+  const Protections& protections() const { return protections_; }
 
   const Totals& totals() const { return totals_; }
   uint64_t spool_bytes() const { return spool_.campaign_bytes(); }
@@ -141,6 +143,7 @@ class Coordinator final : spool::Spool::Listener, queue::RuleWatch::Listener {
   Mesh& mesh_;
   spool::Spool& spool_;
   const Config* config_;
+  Protections protections_;
   const bool until_empty_;
   Observer& observer_;
   std::unordered_map<const Mailing*, Live> live_;                  // which do not move

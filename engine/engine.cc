@@ -92,6 +92,8 @@ Shard::Setup Engine::setup(unsigned index, uint64_t journal_sequence) {
 std::expected<void, EngineError> Engine::open() {
   io::block_signals({SIGINT, SIGTERM, SIGUSR1});
   if (options_.reread) io::block_signals({SIGHUP});
+  auto protections = Protections::load(config_, {});
+  if (!protections) return std::unexpected(EngineError{EX_CONFIG, protections.error().text()});
   auto ring = io::open_uring(options_.uring);
   if (!ring) return std::unexpected(EngineError{EX_UNAVAILABLE, ring.error().message});
   proactor_ = std::move(*ring);
@@ -120,7 +122,7 @@ std::expected<void, EngineError> Engine::open() {
   opened_.wait();
   for (const std::string& failure : failures_)
     if (!failure.empty()) return std::unexpected(EngineError{EX_UNAVAILABLE, failure});
-  coordinator_ = std::make_unique<Coordinator>(*shard_, mesh_, *spool_, config_,
+  coordinator_ = std::make_unique<Coordinator>(*shard_, mesh_, *spool_, config_, *protections,
                                                options_.until_empty, observer_);
   return {};
 }
@@ -171,9 +173,12 @@ void Engine::reload() {
   std::expected<intake::SmtpListeners, std::string> listeners;
   if (mistakes.empty()) listeners = read_listeners(*next);
   if (!listeners) mistakes.push_back(std::move(listeners.error()));
+  std::expected<Protections, ProtectionError> protections;
+  if (mistakes.empty()) protections = Protections::load(*next, coordinator_->protections());
+  if (!protections) mistakes.push_back(protections.error().text());
   if (mistakes.empty()) {
     current_.set(*std::move(next));
-    coordinator_->reload(current_.get(), *std::move(listeners));
+    coordinator_->reload(current_.get(), *std::move(protections), *std::move(listeners));
   }
   observer_.reloaded(mistakes);
 }

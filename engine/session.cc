@@ -30,7 +30,8 @@ std::string error_text(int error) {
 
 }  // namespace
 
-Session::Session(Outlet& outlet) : outlet_(outlet), shard_(outlet.shard()) {
+Session::Session(Outlet& outlet)
+    : outlet_(outlet), shard_(outlet.shard()), tls_(outlet.shard().tls()) {
   connect_.bind<&Session::connected>(this);
   receive_.bind<&Session::received>(this);
   send_.bind<&Session::sent>(this);
@@ -51,7 +52,7 @@ void Session::start() {
 
 void Session::connect() {
   state_ = State::connecting;
-  next_host_ = settled_ = false;
+  next_host_ = same_host_ = settled_ = false;
   connect_.remote = host().address;
   connect_.local = {};
   shard_.loop().proactor().submit(connect_);
@@ -67,7 +68,9 @@ void Session::connected(io::Connect& op, const io::Completion& completion) {
   local_ = op.local;
   state_ = State::open;
   broken_ = false;
-  client_.emplace(shard_.hostname(), static_cast<smtp::Client::Listener&>(*this));
+  smtp::Opening opening = tls_.connected(outlet_.route().policy, host(), shard_.loop().now());
+  for (uint64_t& part : opening.nonce) part = shard_.loop().proactor().random();
+  client_.emplace(shard_.hostname(), static_cast<smtp::Client::Listener&>(*this), opening);
   receive_.socket = socket_;
   shard_.loop().proactor().submit(receive_);
   after_event();
@@ -77,15 +80,25 @@ void Session::received(io::Receive&, const io::Completion& completion) {
   if (state_ == State::closing) return completion.more ? void() : close_when_idle();
   charge_phase();
   looked_again_ = false;
-  if (completion.result > 0) {
-    client_->receive(
-        {reinterpret_cast<const char*>(completion.bytes.data()), completion.bytes.size()});
-    return after_event();
-  }
+  if (completion.result > 0) return take(completion.bytes);
   lost(completion.result == 0 ? "connection closed by peer" : error_text(-completion.result));
 }
 
+/// What came in plaintext goes before the news that nothing follows.
+void Session::take(std::span<const std::byte> octets) {
+  std::span<const char> plain{reinterpret_cast<const char*>(octets.data()), octets.size()};
+  if (tls_.is_on()) {
+    plain = tls_.receive(octets);
+    if (client_->awaits_tls() && tls_.is_established()) client_->tls_started();
+  }
+  if (!plain.empty()) client_->receive(plain);
+  const std::string failure = tls_.failure();
+  if (!failure.empty() && !client_->is_closed()) return lost(failure);
+  after_event();
+}
+
 void Session::sent(io::Send&, const io::Completion& completion) {
+  sending_ = {};
   if (state_ == State::closing) return close_when_idle();
   charge_phase();
   sent_some_ = true;
@@ -141,14 +154,18 @@ bool Session::fill() {
 void Session::pump() {
   waits_for_buffer_ = false;
   if (send_.in_flight || broken_) return;
+  if (client_->awaits_tls() && !tls_.is_on()) tls_.begin();
+  if (!tls_.outgoing().empty()) return send_outgoing();
   fill();
   if (block_ == nullptr && (block_ = shard_.buffers().acquire()) == nullptr) {
     waits_for_buffer_ = true;
     return shard_.wait_for_buffer(*this);
   }
+  const std::span<char> block(block_, SendBuffers::block_bytes);
+  const std::span<char> room = tls_.is_on() ? tls_.room() : block;
   size_t size = 0;
-  while (SendBuffers::block_bytes - size >= smtp::Client::produce_bytes_min) {
-    const size_t produced = client_->produce({block_ + size, SendBuffers::block_bytes - size});
+  while (room.size() - size >= smtp::Client::produce_bytes_min) {
+    const size_t produced = client_->produce(room.subspan(size));
     size += produced;
     // A transaction that was refused here, for want of an extension, makes room for another.
     if (!fill() && produced == 0) break;
@@ -157,8 +174,16 @@ void Session::pump() {
     shard_.buffers().release(std::exchange(block_, nullptr));
     return;
   }
+  if (tls_.is_on()) size = tls_.encrypt(size, block);
   send_.socket = socket_;
-  send_.bytes = std::as_bytes(std::span(block_, size));
+  send_.bytes = std::as_bytes(block.first(size));
+  shard_.loop().proactor().submit(send_);
+}
+
+void Session::send_outgoing() {
+  sending_ = std::exchange(tls_.outgoing(), {});
+  send_.socket = socket_;
+  send_.bytes = std::as_bytes(std::span<const char>(sending_));
   shard_.loop().proactor().submit(send_);
 }
 
@@ -250,6 +275,10 @@ void Session::charge_phase() {
 }
 
 void Session::expired() {
+  if (state_ == State::closing) {  // it does not take our goodbye
+    if (send_.in_flight && !send_.cancelled) shard_.loop().proactor().cancel(send_);
+    return;
+  }
   charge_phase();
   const Stage waited_for = stage();
   if (waited_for == Stage::idle) {
@@ -296,7 +325,17 @@ void Session::close() {
   for (io::Op* op : {static_cast<io::Op*>(&connect_), static_cast<io::Op*>(&receive_),
                      static_cast<io::Op*>(&send_)})
     if (op->in_flight && !op->cancelled) proactor.cancel(*op);
+  if (tls_.is_on() && socket_.is_open() && !broken_ && !send_.in_flight) say_goodbye();
   close_when_idle();
+}
+
+/// The alert that says why, or that nothing follows (RFC 8446 section 6.1).
+void Session::say_goodbye() {
+  tls_.close();
+  if (tls_.outgoing().empty()) return;
+  send_outgoing();
+  const io::Duration timeout = outlet_.route().policy.timeout[static_cast<size_t>(Stage::quit)];
+  shard_.loop().timers().arm(timer_, shard_.loop().now() + timeout);
 }
 
 void Session::close_when_idle() {
@@ -305,6 +344,7 @@ void Session::close_when_idle() {
     return;
   if (block_ != nullptr) shard_.buffers().release(std::exchange(block_, nullptr));
   if (!socket_.is_open()) return ended();
+  shard_.loop().timers().cancel(timer_);
   close_.socket = std::exchange(socket_, {});
   shard_.loop().proactor().submit(close_);
 }
@@ -314,7 +354,7 @@ void Session::closed(io::CloseSocket&, const io::Completion&) { ended(); }
 void Session::ended() {
   shard_.stop_waiting_for_buffer(*this);
   if (next_host_) {
-    ++host_;
+    if (!same_host_) ++host_;
     client_.reset();
     return connect();
   }
@@ -408,6 +448,10 @@ void Session::session_opened() {
 
 void Session::session_failed(const smtp::Verdict& verdict) {
   if (std::exchange(settled_, true)) return;
+  if (!opened_ && !finishing_ && !shard_.is_stopping() && tls_.falls_back(shard_.loop().now())) {
+    next_host_ = same_host_ = true;
+    return;
+  }
   if (!opened_ && !shard_.is_stopping()) outlet_.host_failed(host().address);
   if (has_next_host()) {
     next_host_ = true;
@@ -445,10 +489,18 @@ void Session::session_fruitless(const smtp::Verdict& verdict) {
   record(*envelope, 0, of_host);
 }
 
-/// `connect: no route to host`: our words, after the phase they are about.
+/// `connect: no route to host`: our words, after the phase they are about; and the policy without
+/// which TLS would be no obstacle.
 std::string Session::reason_of(const smtp::Verdict& verdict) {
-  if (verdict.reason.empty()) return {};
-  return fmt::format("{}: {}", name(verdict.stage), verdict.reason);
+  const bool is_of_tls = verdict.stage == Stage::starttls;
+  if (verdict.reason.empty() && !is_of_tls) return {};
+  std::string reason =
+      fmt::format("{}: {}", name(verdict.stage),
+                  verdict.reason.empty() ? std::string_view("refused") : verdict.reason);
+  const TlsPolicy tls = outlet_.route().policy.security.tls;
+  if (is_of_tls && tls >= TlsPolicy::required)
+    reason += tls == TlsPolicy::verified ? "; tls = verified" : "; tls = required";
+  return reason;
 }
 
 void Session::record(Envelope& envelope, unsigned recipient, const smtp::Verdict& verdict) {
@@ -475,6 +527,7 @@ void Session::record(Envelope& envelope, unsigned recipient, const smtp::Verdict
   entry.host = host().name;
   entry.remote = &host().address;
   entry.local = local_.is_none() ? nullptr : &local_;
+  entry.tls = tls_.description();
   entry.code = verdict.code;
   entry.enhanced = verdict.enhanced;
   entry.text = verdict.text;

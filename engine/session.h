@@ -6,12 +6,15 @@
 #include <list>
 #include <memory>
 #include <optional>
+#include <span>
+#include <string>
 #include <string_view>
 
 #include "engine/envelope.h"
 #include "engine/fates.h"
 #include "engine/large_body.h"
 #include "engine/outlet.h"
+#include "engine/session_tls.h"
 #include "engine/smtp/client.h"
 #include "io/op.h"
 #include "io/timer_wheel.h"
@@ -20,13 +23,14 @@ namespace sluice::engine {
 
 class Shard;
 
-/// The I/O of one SMTP session: a connection to one of the route's hosts, the pure machine that
-/// speaks on it, one receive, at most one send, one timer.
+/// The I/O of one SMTP session: a connection to one of the route's hosts, the pure machines that
+/// speak on it (SMTP, and TLS around it), one receive, at most one send, one timer.
 ///
 /// A connection that fails before it took mail moves on to the route's next host, with the
-/// recipients it holds. It ends when the machine says so, the connection breaks, or a deadline
-/// passes; expiry closes nothing by itself: it records the reason (the first one wins), cancels
-/// what is in flight, and the session is destroyed when nothing is.
+/// recipients it holds; to the same host again, in the clear, when only TLS failed and policy
+/// allows that. It ends when the machine says so, the connection breaks, or a deadline passes;
+/// expiry closes nothing by itself: it records the reason (the first one wins), cancels what is in
+/// flight, and the session is destroyed when nothing is.
 class Session final : smtp::Client::Listener, Fates::Intender, LargeBody::Listener {
  public:
   explicit Session(Outlet& outlet);
@@ -51,6 +55,7 @@ class Session final : smtp::Client::Listener, Fates::Intender, LargeBody::Listen
   enum class State : uint8_t { connecting, open, closing };
 
   void connect();
+  void take(std::span<const std::byte> octets);
   void connected(io::Connect& op, const io::Completion& completion);
   void received(io::Receive& op, const io::Completion& completion);
   void sent(io::Send& op, const io::Completion& completion);
@@ -59,6 +64,8 @@ class Session final : smtp::Client::Listener, Fates::Intender, LargeBody::Listen
 
   bool fill();
   void pump();
+  void send_outgoing();
+  void say_goodbye();
   void after_event();
   void idle_no_more();
   LargeBody& large_body(const Envelope& envelope);
@@ -77,7 +84,7 @@ class Session final : smtp::Client::Listener, Fates::Intender, LargeBody::Listen
   bool has_next_host() const;
   const dns::Host& host() const { return attempt_.list->hosts[attempt_.order[host_]]; }
   void host_refused(const smtp::Verdict& verdict);
-  static std::string reason_of(const smtp::Verdict& verdict);
+  std::string reason_of(const smtp::Verdict& verdict);
   SetbackPtr setback_of(const smtp::Verdict& verdict);
   void session_fruitless(const smtp::Verdict& verdict);
   void record(Envelope& envelope, unsigned recipient, const smtp::Verdict& verdict);
@@ -99,6 +106,8 @@ class Session final : smtp::Client::Listener, Fates::Intender, LargeBody::Listen
   Outlet& outlet_;
   Shard& shard_;
   std::optional<smtp::Client> client_;
+  SessionTls tls_;
+  std::string sending_;  // of a handshake, or an alert: in place of block_
   std::array<Envelope, smtp::Client::transactions_open_max> envelopes_;
   std::array<std::unique_ptr<LargeBody>, smtp::Client::transactions_open_max>
       bodies_;                                           // of those with a large letter
@@ -113,7 +122,7 @@ class Session final : smtp::Client::Listener, Fates::Intender, LargeBody::Listen
   bool settled_ = false;  // session_failed() was dealt with
   bool finishing_ = false;
   bool idles_ = false, waits_for_buffer_ = false, broken_ = false, looked_again_ = false,
-       next_host_ = false;
+       next_host_ = false, same_host_ = false;
   bool intends_ = false;    // a dot waits for its intent to be durable
   bool sent_some_ = false;  // a send completed since the deadline was armed
   uint32_t transactions_ = 0;

@@ -20,6 +20,7 @@
 #include "engine/report/counters.h"
 #include "engine/send_buffers.h"
 #include "engine/session.h"
+#include "engine/session_tls.h"
 #include "io/event_loop.h"
 #include "io/slot_pool.h"
 
@@ -62,6 +63,7 @@ class Shard final : io::TurnEnd, Fates::Owner, Ender::Owner, intake::SmtpIntake:
   /// Shard 0 only.
   report::EngineCounters& engine_counters() { return counters_.engine; }
   SendBuffers& buffers() { return buffers_; }
+  TlsDesk& tls() { return tls_; }
   const std::string& hostname() const { return hostname_; }
   InDoubtPolicy in_doubt() const { return in_doubt_; }
   std::string& scratch() { return scratch_; }
@@ -147,6 +149,7 @@ class Shard final : io::TurnEnd, Fates::Owner, Ender::Owner, intake::SmtpIntake:
   dns::HostFinder finder_;
   Ender ender_;
   SendBuffers buffers_;
+  TlsDesk tls_;
   std::unique_ptr<intake::SmtpIntake> intake_;  // null: it does not listen
   io::SlotPool<Session> sessions_;
   std::shared_ptr<const queue::Routing> routing_;        // of the last reload; null: there was none

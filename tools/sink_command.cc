@@ -82,7 +82,8 @@ std::optional<int> open_tls(sink::Options& options, const std::string& certifica
                             const std::string& key) {
   auto made = engine::tls::Context::server(certificate, key);
   if (!made) {
-    fmt::print(stderr, "sluice sink: {} {}\n", made.error().is_of_key ? key : certificate,
+    fmt::print(stderr, "sluice sink: {} {}\n",
+               made.error().file == engine::tls::ContextError::File::key ? key : certificate,
                made.error().message);
     return EX_NOINPUT;
   }

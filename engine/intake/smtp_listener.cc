@@ -12,7 +12,8 @@ std::expected<SmtpListenerPtr, std::string> SmtpListener::open(const ListenPolic
   if (!policy.tls_certificate.empty()) {
     auto made = tls::Context::server(policy.tls_certificate, policy.tls_key);
     if (!made) {
-      const auto& [is_of_key, message] = made.error();
+      const auto& [file, message] = made.error();
+      const bool is_of_key = file == tls::ContextError::File::key;
       return std::unexpected(
           fmt::format("{}: {}", is_of_key ? policy.tls_key : policy.tls_certificate, message));
     }

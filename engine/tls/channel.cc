@@ -5,6 +5,8 @@
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
 #include <string.h>
 
 #include <algorithm>
@@ -48,7 +50,7 @@ int Channel::give(BIO* bio, const char* octets, int bytes) {
 
 long Channel::control(BIO*, int command, long, void*) { return command == BIO_CTRL_FLUSH ? 1 : 0; }
 
-Channel::Channel(ContextPtr context, const std::string& server_name)
+Channel::Channel(ContextPtr context, const std::string& peer)
     : context_(std::move(context)), ssl_(SSL_new(context_->get())) {
   CHECK(ssl_ != nullptr);
   bssl::UniquePtr<BIO> bio(BIO_new(method()));
@@ -62,14 +64,30 @@ Channel::Channel(ContextPtr context, const std::string& server_name)
     SSL_set_accept_state(ssl_.get());
   else
     SSL_set_connect_state(ssl_.get());
-  if (!server_name.empty() && SSL_set_tlsext_host_name(ssl_.get(), server_name.c_str()) != 1)
-    ERR_clear_error();
+  CHECK(SSL_set_app_data(ssl_.get(), this));
+  if (!peer.empty()) name_peer(peer);
+}
+
+void Channel::name_peer(const std::string& peer) {
+  X509_VERIFY_PARAM* const wanted = SSL_get0_param(ssl_.get());
+  // What names a host is the subjectAltName (RFC 6125 section 6.4.4).
+  X509_VERIFY_PARAM_set_hostflags(wanted, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+  if (X509_VERIFY_PARAM_set1_ip_asc(wanted, peer.c_str()) == 1) return;
+  ERR_clear_error();
+  CHECK(X509_VERIFY_PARAM_set1_host(wanted, peer.data(), peer.size()));
+  if (SSL_set_tlsext_host_name(ssl_.get(), peer.c_str()) != 1) ERR_clear_error();
+}
+
+int Channel::keep_session(SSL* ssl, SSL_SESSION* session) {
+  static_cast<Channel*>(SSL_get_app_data(ssl))->session_.reset(session);
+  return 1;
 }
 
 Channel::~Channel() = default;
 
-void Channel::start(std::string& out) {
+void Channel::start(std::string& out, SSL_SESSION* session) {
   CHECK(!context_->is_server() && state_ == State::handshake);
+  if (session != nullptr) CHECK(SSL_set_session(ssl_.get(), session));
   output_ = &out;
   shake_hands();
   output_ = nullptr;
@@ -114,6 +132,9 @@ void Channel::fail(int result) {
   state_ = State::failed;
   const char* const reason = ERR_reason_error_string(ERR_peek_error());
   failure_ = reason != nullptr ? reason : "unknown";
+  if (ERR_GET_REASON(ERR_peek_error()) == SSL_R_CERTIFICATE_VERIFY_FAILED)
+    failure_ +=
+        fmt::format(": {}", X509_verify_cert_error_string(SSL_get_verify_result(ssl_.get())));
   ERR_clear_error();
 }
 
@@ -140,6 +161,9 @@ void Channel::close(std::string& out) {
   }
   if (state_ != State::failed) state_ = State::ended;
 }
+
+bool Channel::is_verified() const { return SSL_get_verify_result(ssl_.get()) == X509_V_OK; }
+bool Channel::is_resumed() const { return SSL_session_reused(ssl_.get()) == 1; }
 
 std::string Channel::description() const {
   const SSL_CIPHER* const cipher = SSL_get_current_cipher(ssl_.get());

@@ -1,12 +1,13 @@
 #pragma once
 
-#include <openssl/base.h>
+#include <openssl/ssl.h>
 
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "engine/tls/context.h"
 
@@ -25,15 +26,17 @@ class Channel {
     failed,  // see failure(); what lies in `out` (an alert) may still be sent
   };
 
-  /// `server_name`: of a client, whom it means to speak with (SNI, RFC 6066 section 3); "" for
-  /// nobody. A name that is none is not sent.
-  explicit Channel(ContextPtr context, const std::string& server_name = {});
+  /// `peer`: of a client, whom it means to speak with, a host's name or an IP address; "" for
+  /// nobody. A name is sent (SNI, RFC 6066 section 3), and the certificate must be for it (RFC 6125
+  /// section 6) to be good.
+  explicit Channel(ContextPtr context, const std::string& peer = {});
   Channel(const Channel&) = delete;
   Channel& operator=(const Channel&) = delete;
   ~Channel();
 
-  /// Client only, once: appends the first flight to `out`.
-  void start(std::string& out);
+  /// Client only, once: appends the first flight to `out`. `session`: to resume, of an earlier
+  /// channel of this context with this peer; null: none.
+  void start(std::string& out, SSL_SESSION* session = nullptr);
   /// Takes what the peer sent, all of it, cut anywhere. Appends what it says to `plain`, and to
   /// `out` what it is to be sent because of that (a handshake's flights, alerts). Once ended or
   /// failed what comes is passed over. `plain` grows by no more than came.
@@ -45,12 +48,21 @@ class Channel {
 
   State state() const { return state_; }
   bool is_open() const { return state_ == State::open; }
-  /// In BoringSSL's words, printable: "TLSV1_ALERT_UNKNOWN_CA".
+  /// In BoringSSL's words, printable: "TLSV1_ALERT_UNKNOWN_CA", "CERTIFICATE_VERIFY_FAILED: self
+  /// signed certificate".
   const std::string& failure() const { return failure_; }
+  /// Client, after the handshake: somebody who is trusted says that the peer is who we mean.
+  bool is_verified() const;
+  bool is_resumed() const;
+  /// Client: the newest session that the peer gave, once; null: none since the last call.
+  bssl::UniquePtr<SSL_SESSION> take_session() { return std::move(session_); }
   /// "TLSv1.3 TLS_AES_128_GCM_SHA256"; after the handshake.
   std::string description() const;
 
  private:
+  friend class Context;
+  static int keep_session(SSL* ssl, SSL_SESSION* session);
+  void name_peer(const std::string& peer);
   // The octets of a call, for BoringSSL's reads and writes.
   static const BIO_METHOD* method();
   static int take(BIO* bio, char* out, int bytes);
@@ -65,6 +77,7 @@ class Channel {
   bssl::UniquePtr<SSL> ssl_;
   State state_ = State::handshake;
   std::string failure_;
+  bssl::UniquePtr<SSL_SESSION> session_;
   std::span<const std::byte> input_;  // during a call
   std::string* output_ = nullptr;     // likewise
 };

@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "engine/tls/channel.h"
 #include "io/check.h"
 
 namespace sluice::engine::tls {
@@ -23,6 +24,8 @@ constexpr const char* server_ciphers =
 // The old ones last: the alternative to a weak cipher is none.
 constexpr const char* client_ciphers = "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES:AESGCM:AES";
 
+constexpr uint32_t session_seconds_max = 2 * 60 * 60;
+
 /// The key cannot be asked for at a terminal.
 int no_password(char*, int, int, void*) { return 0; }
 
@@ -33,6 +36,13 @@ std::string unreadable(const std::string& path) {
   return {};
 }
 
+using File = ContextError::File;
+
+std::unexpected<ContextError> failure(File file, std::string message) {
+  ERR_clear_error();
+  return std::unexpected(ContextError{file, std::move(message)});
+}
+
 }  // namespace
 
 Context::Context(bool is_server) : context_(SSL_CTX_new(TLS_method())), is_server_(is_server) {
@@ -41,37 +51,59 @@ Context::Context(bool is_server) : context_(SSL_CTX_new(TLS_method())), is_serve
   CHECK(SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION));
   CHECK(SSL_CTX_set_max_proto_version(context, TLS1_3_VERSION));
   CHECK(SSL_CTX_set_strict_cipher_list(context, is_server ? server_ciphers : client_ciphers));
-  SSL_CTX_set_verify(context, SSL_VERIFY_NONE, nullptr);
   SSL_CTX_set_default_passwd_cb(context, no_password);
-  // Tickets hold all there is to know of a session: nothing is kept for those that never return.
-  SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
   constexpr std::array<uint8_t, 6> session_context = {'s', 'l', 'u', 'i', 'c', 'e'};
   CHECK(SSL_CTX_set_session_id_context(context, session_context.data(), session_context.size()));
 }
 
-std::expected<ContextPtr, ContextError> Context::server(const std::string& certificate,
-                                                        const std::string& key) {
-  const auto failure = [](bool is_of_key, std::string message) {
-    ERR_clear_error();
-    return std::unexpected(ContextError{is_of_key, std::move(message)});
-  };
+std::expected<void, ContextError> Context::use(const std::string& certificate,
+                                               const std::string& key) {
   if (std::string why = unreadable(certificate); !why.empty())
-    return failure(false, std::move(why));
-  if (std::string why = unreadable(key); !why.empty()) return failure(true, std::move(why));
-  const std::shared_ptr<Context> made(new Context(true));
-  SSL_CTX* const context = made->get();
+    return failure(File::certificate, std::move(why));
+  if (std::string why = unreadable(key); !why.empty()) return failure(File::key, std::move(why));
+  SSL_CTX* const context = context_.get();
   if (SSL_CTX_use_certificate_chain_file(context, certificate.c_str()) != 1)
-    return failure(false, "holds no certificate in PEM");
+    return failure(File::certificate, "holds no certificate in PEM");
   if (SSL_CTX_use_PrivateKey_file(context, key.c_str(), SSL_FILETYPE_PEM) != 1) {
     const bool is_other = ERR_GET_REASON(ERR_peek_last_error()) == X509_R_KEY_VALUES_MISMATCH ||
                           ERR_GET_REASON(ERR_peek_last_error()) == X509_R_KEY_TYPE_MISMATCH;
-    return failure(true, is_other ? "is not the certificate's key"
-                                  : "holds no key in PEM, or one that is encrypted");
+    return failure(File::key, is_other ? "is not the certificate's key"
+                                       : "holds no key in PEM, or one that is encrypted");
   }
-  if (SSL_CTX_check_private_key(context) != 1) return failure(true, "is not the certificate's key");
+  if (SSL_CTX_check_private_key(context) != 1)
+    return failure(File::key, "is not the certificate's key");
+  return {};
+}
+
+std::expected<ContextPtr, ContextError> Context::server(const std::string& certificate,
+                                                        const std::string& key) {
+  const std::shared_ptr<Context> made(new Context(true));
+  // Tickets hold all there is to know of a session: nothing is kept for those that never return.
+  SSL_CTX_set_session_cache_mode(made->get(), SSL_SESS_CACHE_OFF);
+  if (auto used = made->use(certificate, key); !used) return std::unexpected(used.error());
   return made;
 }
 
-ContextPtr Context::client() { return std::shared_ptr<const Context>(new Context(false)); }
+std::expected<ContextPtr, ContextError> Context::client(const ClientRules& rules) {
+  const std::shared_ptr<Context> made(new Context(false));
+  SSL_CTX* const context = made->get();
+  if (rules.needs_tls_1_3) CHECK(SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION));
+  SSL_CTX_set_verify(context, rules.must_verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, nullptr);
+  // Channels hand the sessions out, to whoever has many.
+  SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+  SSL_CTX_sess_set_new_cb(context, Channel::keep_session);
+  // What was found of a certificate is taken for true as long.
+  SSL_CTX_set_timeout(context, session_seconds_max);
+  SSL_CTX_set_session_psk_dhe_timeout(context, session_seconds_max);
+  if (!rules.certificate.empty())
+    if (auto used = made->use(rules.certificate, rules.key); !used)
+      return std::unexpected(used.error());
+  if (rules.authorities.empty()) return made;
+  if (std::string why = unreadable(rules.authorities); !why.empty())
+    return failure(File::authorities, std::move(why));
+  if (SSL_CTX_load_verify_locations(context, rules.authorities.c_str(), nullptr) != 1)
+    return failure(File::authorities, "holds no certificate in PEM");
+  return made;
+}
 
 }  // namespace sluice::engine::tls

@@ -2,6 +2,7 @@
 
 #include <openssl/base.h>
 
+#include <cstdint>
 #include <expected>
 #include <memory>
 #include <string>
@@ -11,10 +12,22 @@ namespace sluice::engine::tls {
 class Context;
 using ContextPtr = std::shared_ptr<const Context>;
 
-/// Why a certificate or its key cannot be used: the end of a sentence that begins with the file.
+/// Why a file cannot be used: the end of a sentence that begins with it.
 struct ContextError {
-  bool is_of_key = false;
+  enum class File : uint8_t { certificate, key, authorities };
+  File file = File::certificate;
   std::string message;
+};
+
+/// How a client goes about it.
+struct ClientRules {
+  bool must_verify = false;  // else any certificate does: encryption where the alternative is none
+                             // (RFC 7435); whether it is good is told nevertheless
+  bool needs_tls_1_3 = false;
+  std::string authorities;       // PEM file of those who are trusted; "": nobody
+  std::string certificate, key;  // shown to servers that ask; "": none
+
+  friend bool operator==(const ClientRules&, const ClientRules&) = default;
 };
 
 /// What all channels of one side have in common: certificate and key, versions, ciphers, the keys
@@ -25,8 +38,8 @@ class Context {
   /// not encrypted. Blocking.
   static std::expected<ContextPtr, ContextError> server(const std::string& certificate,
                                                         const std::string& key);
-  /// A client's that takes any certificate: encryption where the alternative is none (RFC 7435).
-  static ContextPtr client();
+  /// A client's. Blocking.
+  static std::expected<ContextPtr, ContextError> client(const ClientRules& rules = {});
 
   /// BoringSSL counts references in it, and takes it as not const.
   SSL_CTX* get() const { return context_.get(); }
@@ -34,6 +47,7 @@ class Context {
 
  private:
   explicit Context(bool is_server);
+  std::expected<void, ContextError> use(const std::string& certificate, const std::string& key);
 
   bssl::UniquePtr<SSL_CTX> context_;
   const bool is_server_;

@@ -62,6 +62,7 @@ class Postfix:
         services = [f"127.0.0.1:{self.port} inet n - n - 100 smtpd", "cleanup unix n - n - 0 cleanup",
                     "qmgr unix n - n 2 1 qmgr", "rewrite unix - - n - - trivial-rewrite", "anvil unix - - n - 1 anvil",
                     "virtual unix - n n - - virtual", "postlog unix-dgram n - n - 1 postlogd"]
+        services += ["tlsmgr unix - - n 1000? 1 tlsmgr"]
         services += [f"{name} unix - - n - - {name}" for name in ("error", "discard", "smtp", "proxymap")]
         services += ["retry unix - - n - - error", "showq unix n - n - - showq", "tlsmgr unix - - n 1000? 1 tlsmgr",
                      "scache unix - - n - 1 scache"]

@@ -52,8 +52,8 @@ std::string SimulatedEngine::open(const engine::Config& config, bool until_empty
     if (auto done = cores_[i]->shard->open(std::move(setup)); !done) return done.error();
   }
   engine::Coordinator::Observer& observer = *this;
-  coordinator_ = std::make_unique<engine::Coordinator>(*cores_[0]->shard, mesh_, *spool_, config,
-                                                       until_empty, observer);
+  coordinator_ = std::make_unique<engine::Coordinator>(
+      *cores_[0]->shard, mesh_, *spool_, config, engine::Protections(), until_empty, observer);
   return "";
 }
 

@@ -40,7 +40,9 @@ struct TextOf {
     if (type == ConfigType::rate) return value == 0 ? "no limit" : fmt::format("{:g}/s", value);
     return fmt::format("{:g}", value);
   }
-  std::string operator()(const std::string& value) const { return value; }
+  std::string operator()(const std::string& value) const {
+    return value.empty() ? "not set" : value;
+  }
   std::string operator()(io::Duration value) const {
     return value == io::Duration{} ? "not set" : engine::duration_text(value);
   }

@@ -57,7 +57,7 @@ TEST(Config, an_empty_file_has_the_defaults_of_the_contract) {
   EXPECT_EQ(policy.recipients_per_transaction_max, 100u);
   EXPECT_EQ(policy.rate_per_s, 0);
   EXPECT_EQ(policy.hold, HoldPolicy::no);
-  EXPECT_EQ(policy.tls, TlsPolicy::opportunistic);
+  EXPECT_EQ(policy.security.tls, TlsPolicy::opportunistic);
   EXPECT_EQ(timeout(policy, Stage::connect), 30s);
   EXPECT_EQ(timeout(policy, Stage::greeting), 5min);
   EXPECT_EQ(timeout(policy, Stage::block), 3min);
@@ -154,7 +154,7 @@ key = "s2.pem"
   EXPECT_EQ(policy.port, 26);
   EXPECT_DOUBLE_EQ(policy.rate_per_s, 5000 / 3600.0);
   EXPECT_EQ(policy.hold, HoldPolicy::etrn);
-  EXPECT_EQ(policy.tls, TlsPolicy::verified);
+  EXPECT_EQ(policy.security.tls, TlsPolicy::verified);
   EXPECT_EQ(timeout(policy, Stage::connect), 250ms);
   EXPECT_EQ(timeout(policy, Stage::quit), 24h);
   EXPECT_EQ(policy.retry.factor, 3.0);
@@ -200,7 +200,7 @@ port = 9
   const DestinationPolicy exact = config.destination("example.net");
   EXPECT_EQ(exact.port, 3);
   EXPECT_EQ(exact.sessions_max, 1u) << "*.example.net is not example.net";
-  EXPECT_EQ(exact.tls, TlsPolicy::required);
+  EXPECT_EQ(exact.security.tls, TlsPolicy::required);
   const DestinationPolicy below = config.destination("a.b.example.net");
   EXPECT_EQ(below.port, 2);
   EXPECT_EQ(below.sessions_max, 2u);
@@ -453,6 +453,21 @@ TEST_F(ConfigFile, tells_each_mistake_of_a_users_file_by_its_listener) {
   EXPECT_THAT(config.error()[2].text, HasSubstr("needs tls_certificate"));
 }
 
+TEST(Config, tells_what_does_not_fit_in_how_a_destination_is_protected) {
+  EXPECT_THAT(
+      mistakes("[destination.\"*\"]\ntls_client_key = \"k\"\n"),
+      ElementsAre("t.toml:2: destination.\"*\".tls_client_key: needs tls_client_certificate "
+                  "and tls_client_key, both of them"));
+  EXPECT_THAT(mistakes("[destination.\"*\"]\ntls = \"required\"\nauth_user = \"u\"\n"),
+              ElementsAre("t.toml:3: destination.\"*\".auth_user: needs auth_user and "
+                          "auth_password_file, both of them"));
+  // What another section undoes is told there.
+  EXPECT_THAT(mistakes("[destination.\"*\"]\ntls = \"verified\"\nauth_user = \"u\"\n"
+                       "auth_password_file = \"p\"\n[destination.\"a.example\"]\ntls = \"none\"\n"),
+              ElementsAre("t.toml:6: destination.\"a.example\".tls: needs tls = \"required\" or "
+                          "\"verified\": no password goes in the clear"));
+}
+
 TEST(Config, a_missing_file_says_so) {
   const auto config = Config::load("/nonexistent/sluice.toml");
   ASSERT_FALSE(config.has_value());
@@ -494,7 +509,7 @@ TEST(DestinationPolicy, members_without_a_section_have_the_tables_defaults) {
   EXPECT_EQ(plain.sessions_max, standard.sessions_max);
   EXPECT_EQ(plain.messages_per_session_max, standard.messages_per_session_max);
   EXPECT_EQ(plain.recipients_per_transaction_max, standard.recipients_per_transaction_max);
-  EXPECT_EQ(plain.tls, standard.tls);
+  EXPECT_EQ(plain.security, standard.security);
 }
 
 }  // namespace

@@ -41,7 +41,7 @@ struct Pair {
   }
 
   Channel server;
-  Channel client{Context::client(), "mx.example"};
+  Channel client{*Context::client(), "mx.example"};
   std::string to_server, to_client;  // on the wire
   std::string at_server, at_client;  // decrypted
 };
@@ -102,7 +102,7 @@ TEST(TlsChannel, hands_over_what_came_with_the_end_of_a_handshake) {
 
 TEST(TlsChannel, speaks_tls_1_2_with_forward_secrecy) {
   for (const bool is_rsa : {false, true}) {
-    const ContextPtr older = Context::client();
+    const ContextPtr older = *Context::client();
     ASSERT_TRUE(SSL_CTX_set_max_proto_version(older->get(), TLS1_2_VERSION));
     Channel server(server_context(is_rsa)), client(older);
     std::string to_server, to_client, plain;
@@ -119,7 +119,7 @@ TEST(TlsChannel, speaks_tls_1_2_with_forward_secrecy) {
 }
 
 TEST(TlsChannel, refuses_what_is_older_and_says_so) {
-  const ContextPtr older = Context::client();
+  const ContextPtr older = *Context::client();
   ASSERT_TRUE(SSL_CTX_set_min_proto_version(older->get(), TLS1_VERSION));
   ASSERT_TRUE(SSL_CTX_set_max_proto_version(older->get(), TLS1_1_VERSION));
   Channel server(server_context()), client(older);

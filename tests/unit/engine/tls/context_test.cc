@@ -20,7 +20,8 @@ TEST(TlsContext, says_which_file_is_wrong) {
   const auto refusal = [](const std::string& certificate, const std::string& key) {
     const auto made = Context::server(certificate, key);
     EXPECT_FALSE(made);
-    return (made.error().is_of_key ? "key " : "certificate ") + made.error().message;
+    return (made.error().file == ContextError::File::key ? "key " : "certificate ") +
+           made.error().message;
   };
   const std::string missing = own.folder() / "missing", empty = own.folder() / "empty";
   std::ofstream(empty).close();

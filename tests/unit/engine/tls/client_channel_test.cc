@@ -1,0 +1,83 @@
+#include <gtest/gtest.h>
+
+#include <span>
+#include <string>
+#include <utility>
+
+#include "engine/tls/channel.h"
+#include "tests/unit/engine/tls/certificate_files.h"
+
+namespace sluice::engine::tls {
+namespace {
+
+/// Both sides of a connection, up to where nothing more is said.
+struct Meeting {
+  Meeting(const ContextPtr& of_server, const ContextPtr& of_client, SSL_SESSION* session = nullptr)
+      : server(of_server), client(of_client, "mx.example") {
+    std::string to_server, to_client, plain;
+    client.start(to_server, session);
+    while (!to_server.empty() || !to_client.empty()) {
+      const std::string at_server = std::exchange(to_server, {});
+      server.receive(std::as_bytes(std::span(at_server)), plain, to_client);
+      const std::string at_client = std::exchange(to_client, {});
+      client.receive(std::as_bytes(std::span(at_client)), plain, to_server);
+    }
+  }
+  Channel server, client;
+};
+
+struct Sides {
+  explicit Sides(bool must_verify, bool trusts) {
+    const CertificateFiles files, others;
+    server = *Context::server(files.certificate(), files.key());
+    client = *Context::client({.must_verify = must_verify,
+                               .authorities = trusts ? files.certificate() : others.certificate()});
+  }
+  ContextPtr server, client;
+};
+
+TEST(TlsClientChannel, takes_any_certificate_and_tells_that_it_is_not_good) {
+  const Sides sides(false, false);
+  const Meeting meeting(sides.server, sides.client);
+  EXPECT_TRUE(meeting.client.is_open());
+  EXPECT_FALSE(meeting.client.is_verified());
+}
+
+TEST(TlsClientChannel, refuses_a_certificate_that_nobody_vouches_for_where_it_must_verify) {
+  const Sides sides(true, false);
+  const Meeting meeting(sides.server, sides.client);
+  EXPECT_EQ(meeting.client.state(), Channel::State::failed);
+  EXPECT_TRUE(meeting.client.failure().starts_with("CERTIFICATE_VERIFY_FAILED: self"))
+      << meeting.client.failure();
+  EXPECT_EQ(meeting.server.state(), Channel::State::failed) << "it is told";
+}
+
+TEST(TlsClientChannel, finds_the_name_in_the_alternative_names_alone) {
+  // This certificate has it as its common name.
+  const Sides sides(true, true);
+  const Meeting meeting(sides.server, sides.client);
+  EXPECT_EQ(meeting.client.state(), Channel::State::failed);
+  EXPECT_NE(meeting.client.failure().find("ostname mismatch"), std::string::npos)
+      << meeting.client.failure();
+}
+
+TEST(TlsClientChannel, resumes_a_session_that_the_peer_gave) {
+  const Sides sides(false, false);
+  Meeting first(sides.server, sides.client);
+  const auto session = first.client.take_session();
+  ASSERT_NE(session, nullptr);
+  EXPECT_EQ(first.client.take_session(), nullptr) << "it is handed out once";
+  EXPECT_FALSE(first.client.is_resumed());
+  const Meeting second(sides.server, sides.client, session.get());
+  EXPECT_TRUE(second.client.is_open());
+  EXPECT_TRUE(second.client.is_resumed());
+  EXPECT_FALSE(second.client.is_verified());
+  // A server that knows it no more begins anew.
+  const Sides others(false, false);
+  const Meeting third(others.server, sides.client, session.get());
+  EXPECT_TRUE(third.client.is_open());
+  EXPECT_FALSE(third.client.is_resumed());
+}
+
+}  // namespace
+}  // namespace sluice::engine::tls
