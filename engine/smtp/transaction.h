@@ -15,7 +15,8 @@ class Body {
  public:
   /// False: what comes next is being read; Client::produce() is to be called again when it was.
   virtual bool is_ready() const { return true; }
-  /// When is_ready(): fills `out` (never empty) from where the last call ended; 0 only at the end. Never allocates.
+  /// When is_ready(): fills `out` (never empty) from where the last call ended; 0 only at the end.
+  /// Never allocates.
   virtual size_t read(std::span<char> out) = 0;
 
  protected:

@@ -22,6 +22,9 @@ struct Meeting {
       const std::string at_client = std::exchange(to_client, {});
       client.receive(std::as_bytes(std::span(at_client)), plain, to_server);
     }
+    if (!server.is_open() || !client.is_open()) return;
+    server.send("250 here\r\n", to_client);  // its tickets come along with its first word
+    client.receive(std::as_bytes(std::span(to_client)), plain, to_server);
   }
   Channel server, client;
 };
