@@ -191,8 +191,8 @@ class TlsServer:
                 pass
             return None
         if self.fault == "garbage":
+            connection.recv(4096)  # else it might come with the 220, and be taken for injected
             connection.sendall(b"500 what is this?\r\n" * 10)
-            connection.recv(4096)
             return None
         if self.fault == "injection":
             connection.recv(4096)
