@@ -150,10 +150,10 @@ std::expected<void, Error> MailRecovery::look_at_header(Found& found) {
   RecoveryFile file(proactor_, found.path, O_RDONLY);
   if (file.result() < 0) return std::unexpected(disk_error("open", found.path, file.result()));
   std::array<std::byte, file_header_bytes + record_header_bytes> octets{};
-  if (auto filled = file.fill(found.bytes, 0, octets, recovered_.damages); !filled)
-    return std::unexpected(filled.error());
+  const auto filled = file.fill(found.bytes, 0, octets, recovered_.damages);
+  if (!filled) return std::unexpected(filled.error());
   found.is_unreadable = file.is_unreadable();
-  const auto header = decode_file_header(octets);
+  const auto header = decode_file_header(std::span(octets).first(*filled));
   const auto first =
       decode_record_header(std::span(octets).subspan(file_header_bytes), found.name.salt);
   found.is_large = first && first->type == RecordType::content;

@@ -30,8 +30,8 @@ void encode_file_header(std::span<std::byte> out, FileHeader header) {
 }
 
 std::expected<FileHeader, FileHeaderFault> decode_file_header(Bytes in) {
-  CHECK(in.size() >= file_header_bytes);
-  if (!std::ranges::equal(in.first(magic.size()), std::as_bytes(std::span(magic))) ||
+  if (in.size() < file_header_bytes ||
+      !std::ranges::equal(in.first(magic.size()), std::as_bytes(std::span(magic))) ||
       load<uint32_t>(in, 20) != io::crc32c(0, in.first(20)))
     return std::unexpected(FileHeaderFault::damaged);
   if (load<uint16_t>(in, 8) > format_version)

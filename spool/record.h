@@ -36,7 +36,7 @@ struct FileHeader {
 enum class FileHeaderFault : uint8_t { damaged, newer_version };
 
 void encode_file_header(std::span<std::byte> out, FileHeader header);
-/// `in` holds at least file_header_bytes octets.
+/// `in`: what the file begins with; fewer than file_header_bytes octets are damaged.
 std::expected<FileHeader, FileHeaderFault> decode_file_header(Bytes in);
 
 /// FORMAT.md section 3.1. A commit of the journal is one `full`, or `first`, any number of

@@ -107,10 +107,10 @@ std::expected<void, Error> Recovery::look_at_header(Found& segment) {
   RecoveryFile file(proactor_, segment.path, O_RDONLY);
   if (file.result() < 0) return std::unexpected(disk_error("open", segment.path, file.result()));
   std::array<std::byte, file_header_bytes> octets{};
-  if (auto filled = file.fill(segment.bytes, 0, octets, recovered_.damages); !filled)
-    return std::unexpected(filled.error());
+  const auto filled = file.fill(segment.bytes, 0, octets, recovered_.damages);
+  if (!filled) return std::unexpected(filled.error());
   segment.is_unreadable = file.is_unreadable();
-  const auto header = decode_file_header(octets);
+  const auto header = decode_file_header(std::span(octets).first(*filled));
   if (!header && header.error() == FileHeaderFault::newer_version)
     return std::unexpected(Error{
         ErrorCode::newer_version, 0,

@@ -75,6 +75,7 @@ bool HomeQueue::join(const Mailing& mailing, const std::vector<Range>& ranges, i
   auto source = sources_.rbegin();
   for (unsigned looks = 0; looks < join_looks_max && source != sources_.rend(); ++looks, ++source) {
     if (&source->mailing() != &mailing || source->setbacks() != setbacks) continue;
+    if (!source->is_before(ranges.front().first)) continue;  // these come from another queue
     const uint32_t before = source->remaining();
     source->join(ranges);
     unlent_ += source->remaining() - before;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "io/check.h"
+
 namespace sluice::engine::queue {
 
 namespace {
@@ -39,7 +41,12 @@ uint32_t Source::name() const {
   return mailing_->letters ? last.first + last.count - 1 : first_;
 }
 
+bool Source::is_before(uint32_t number) const {
+  return uint64_t{ranges_.back().first} + ranges_.back().count <= number;
+}
+
 void Source::join(const std::vector<Range>& ranges) {
+  CHECK(is_before(ranges.front().first));
   remaining_ += count_waiting(*mailing_, ranges);
   for (const Range range : ranges) {
     Range& last = ranges_.back();

@@ -34,7 +34,9 @@ class Source {
   /// The recipient that names it in the journal (spool/FORMAT.md section 5.2): of a campaign the
   /// first of its ranges, of letters the last, for others may join those who wait.
   uint32_t name() const;
-  /// Further letters to those who began to wait as these did; `ranges` are behind its own.
+  /// All of its recipients are before `number`.
+  bool is_before(uint32_t number) const;
+  /// Further letters to those who began to wait as these did; it is_before() the first of `ranges`.
   void join(const std::vector<Range>& ranges);
   /// What the cursor has not passed.
   std::vector<Range> rest() const;

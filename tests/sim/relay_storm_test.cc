@@ -71,14 +71,16 @@ class RelayRun {
   bool is_running() const { return engine_ != nullptr; }
 
   void start(bool until_empty) {
+    std::string error;
     for (unsigned attempt = 0; attempt < 1000; ++attempt) {
       if (engine_) bury();
       engine_ = std::make_unique<SimulatedEngine>(world, config_, until_empty);
-      if (engine_->error().empty() && engine_->is_alive()) return;
+      error = engine_->error();
+      if (error.empty() && engine_->is_alive()) return;
       world.run_for(seconds(1));
       if (engine_->is_alive()) engine_.reset();
     }
-    FAIL() << "the engine never starts: " << (engine_ ? engine_->error() : "");
+    FAIL() << "the engine never starts: " << error;
   }
 
   void run_for(io::Duration duration) {

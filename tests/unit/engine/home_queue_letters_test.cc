@@ -47,6 +47,18 @@ TEST(HomeQueueLetters, those_that_come_later_join_those_that_wait_and_each_is_le
   EXPECT_EQ(world.queue->waiting(), 0u);
 }
 
+TEST(HomeQueueLetters, that_another_queue_sends_on_after_later_ones_are_lent_all_the_same) {
+  World world(1);
+  const Letters letters({0s, 1s, 2s, 3s, 4s, 5s});
+  for (const uint32_t n : {2, 4, 0, 5, 3, 1}) world.add(letters.mailing, {{n, 1}});
+  world.steer(letters.mailing, {});
+  world.steer(letters.mailing, {.held = {{2, 2}}});
+  EXPECT_EQ(world.queue->waiting(), 6u);
+  EXPECT_EQ(world.queue->held(), 2u);
+  world.lend_all();
+  EXPECT_EQ(world.numbers(), (std::multiset<uint32_t>{0, 1, 4, 5}));
+}
+
 TEST(HomeQueueLetters, expire_one_after_another_each_at_its_own_time) {
   World world(1);
   world.policy.expire.warn = {};

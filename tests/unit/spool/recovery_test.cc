@@ -85,6 +85,20 @@ TEST_F(RecoveryTest, cuts_a_torn_tail_once) {
   }
 }
 
+TEST_F(RecoveryTest, takes_a_header_for_torn_though_what_is_missing_of_it_is_zeros) {
+  std::string path;
+  std::vector<std::byte> octets;
+  for (uint64_t sequence = 1; octets.empty() || octets[file_header_bytes - 1] != std::byte{};
+       ++sequence) {
+    if (!path.empty()) std::filesystem::remove(path);
+    path = segment(sequence, {});
+    octets = read_file(path);
+  }
+  write_file(path, Bytes(octets).first(file_header_bytes - 1));
+  EXPECT_EQ(recover().torn_bytes, file_header_bytes - 1);
+  EXPECT_TRUE(read_file(path).empty());
+}
+
 TEST_F(RecoveryTest, twice_comes_to_the_same_with_any_bit_flipped) {
   const std::string path = segment(1, three_commits);
   const auto whole = read_file(path);
