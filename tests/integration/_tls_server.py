@@ -181,6 +181,7 @@ class TlsServer:
             return connection
         connection.sendall(b"220 go ahead\r\n" + (b"250 injected\r\n" * 5 if self.fault == "injection" else b""))
         if self.fault == "close":
+            connection.recv(4096)  # what is left unread makes it a reset
             return None
         if self.fault == "reset":
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
