@@ -1,13 +1,9 @@
-#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <chrono>
-#include <cstdio>
-#include <cstdlib>
-#include <iterator>
-#include <random>
 
 #include "tests/sim/delivery_run.h"
+#include "tests/sim/storms.h"
 
 namespace sluice::sim {
 namespace {
@@ -88,22 +84,8 @@ void storm(uint64_t seed) {
 constexpr uint64_t once_broken[] = {271706026607076, 115565755171276, 168994643183961,
                                     241345721927637};
 
-/// New storms for SLUICE_STORM_SECONDS (60); SLUICE_STORM_SEED runs one again.
 TEST(Storm, breaks_no_law) {
-  if (const char* seed = std::getenv("SLUICE_STORM_SEED"))
-    return storm(std::strtoull(seed, nullptr, 10));
-  const char* wanted = std::getenv("SLUICE_STORM_SECONDS");
-  const auto end = std::chrono::steady_clock::now() + seconds(wanted ? std::atoi(wanted) : 60);
-  uint64_t seed = uint64_t{std::random_device()()} << 16;
-  for (unsigned storms = 0; std::chrono::steady_clock::now() < end; ++storms) {
-    const uint64_t next = storms < std::size(once_broken) ? once_broken[storms] : seed++;
-    // Before it begins: so that one that hangs or crashes has a name.
-    fmt::print("SLUICE_STORM_SEED={}\n", next);
-    std::fflush(stdout);
-    SCOPED_TRACE(fmt::format("SLUICE_STORM_SEED={}", next));
-    storm(next);
-    if (HasFailure()) return;
-  }
+  run_storms({.once_broken = once_broken, .storms_max = 4000, .lasts = seconds(60)}, storm);
 }
 
 }  // namespace

@@ -155,7 +155,11 @@ class Group:
 
     def remove(self):
         self.kill()
-        self.path.rmdir()
+        for _ in range(400):  # what was killed is in the group until it is reaped
+            if remove_empty(self.path):
+                return
+            time.sleep(0.025)
+        raise RuntimeError(f"{self.path.name}: the group is not empty 10 s after its processes were killed")
 
     def watch_memory(self):
         """Samples the sum of the proportional set sizes, which counts shared pages once, from now until forget_memory()."""
