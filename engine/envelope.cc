@@ -99,6 +99,7 @@ smtp::Transaction Envelope::transaction() {
           .bytes = held_.bytes(),
           .needs_8bitmime = held_.merge.needs_8bitmime(),
           .needs_smtputf8 = held_.merge.needs_smtputf8(),
+          .needs_requiretls = (held_.recipient.flags & Recipient::needs_requiretls) != 0,
           .dsn = held_.dsn,
           .body = &held_.merge};
 }

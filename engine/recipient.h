@@ -19,6 +19,7 @@ struct Recipient {
   static constexpr uint8_t needs_smtputf8 = 2;  // the address's local part has
   static constexpr uint8_t is_plain = 4;  // every value and the address are of [A-Za-z0-9 .,@_+-]:
                                           // no place needs escaping, but a phrase with . , @
+  static constexpr uint8_t needs_requiretls = 8;  // RFC 8689
 
   uint8_t flags = 0;
   std::string_view address;  // domain in A-labels, lower case

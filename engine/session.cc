@@ -89,7 +89,8 @@ void Session::take(std::span<const std::byte> octets) {
   std::span<const char> plain{reinterpret_cast<const char*>(octets.data()), octets.size()};
   if (tls_.is_on()) {
     plain = tls_.receive(octets);
-    if (client_->awaits_tls() && tls_.is_established()) client_->tls_started();
+    if (client_->awaits_tls() && tls_.is_established())
+      client_->tls_started(tls_.is_authenticated());
   }
   if (!plain.empty()) client_->receive(plain);
   const std::string failure = tls_.failure();

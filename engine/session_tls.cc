@@ -53,6 +53,10 @@ std::string_view SessionTls::receive(std::span<const std::byte> octets) {
   return desk_.plain_in;
 }
 
+bool SessionTls::is_authenticated() const {
+  return channel_->is_verified() && !policy_->next_hops.empty();
+}
+
 std::string SessionTls::failure() const {
   if (!channel_) return {};
   if (channel_->state() == State::ended) return "connection closed by peer";

@@ -42,6 +42,9 @@ class SessionTls {
   bool is_on() const { return channel_ != nullptr; }
   /// The handshake went well.
   bool is_established() const { return !description_.empty(); }
+  /// The server is the one that the route means: its certificate has the name of a configured next
+  /// hop.
+  bool is_authenticated() const;
   /// Takes what came; what it says, good until the next call of any session's. What is to be sent
   /// because of it lies in outgoing().
   std::string_view receive(std::span<const std::byte> octets);

@@ -318,7 +318,8 @@ void SmtpSession::hand_over() {
       incoming.is_smtputf8 && (server_.is_8bit() || incoming.sender_needs_smtputf8);
   const LetterEnvelope envelope{
       .needs = static_cast<uint8_t>((server_.is_8bit() ? Recipient::needs_8bit : 0) |
-                                    (is_utf8 ? Recipient::needs_smtputf8 : 0)),
+                                    (is_utf8 ? Recipient::needs_smtputf8 : 0) |
+                                    (incoming.is_tls_required ? Recipient::needs_requiretls : 0)),
       .returned = incoming.returned,
       .sender = incoming.sender,
       .envelope_id = incoming.envelope_id,

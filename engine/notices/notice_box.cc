@@ -31,6 +31,7 @@ std::string entry_of(const Notice& notice) {
   if (notice.message.needs_8bit) recipient.flags |= Recipient::needs_8bit;
   if (notice.message.needs_smtputf8 || !mail::is_ascii(notice.to))
     recipient.flags |= Recipient::needs_smtputf8;
+  if (notice.is_tls_required) recipient.flags |= Recipient::needs_requiretls;
   recipient.address = notice.to;
   recipient.fields = {wire};
   std::string entry;

@@ -16,6 +16,7 @@ namespace sluice::engine::notices {
 struct Notice {
   std::string to;  // in the normal form of recipients: addressee_of() gives it
   mail::ComposedNotice message;
+  bool is_tls_required = false;  // RFC 8689 section 5: as of the message
 };
 
 /// Queues notices in the spool: those of a while together as one campaign `notice-RANDOM`, from the

@@ -82,8 +82,9 @@ Notifier::Group& Notifier::group(const Mailing& mailing, mail::NoticeKind kind, 
   group.to = std::move(to);
   group.kind = kind;
   held.begin_merge();
-  group.returned =
-      mail::read_returned(held.merge, held.dsn.returned == smtp::ReturnedContent::full);
+  group.is_tls_required = (held.recipient.flags & Recipient::needs_requiretls) != 0;
+  const bool is_whole = held.dsn.returned == smtp::ReturnedContent::full && !group.is_tls_required;
+  group.returned = mail::read_returned(held.merge, is_whole);
   return group;
 }
 
@@ -112,7 +113,7 @@ void Notifier::compose(const Group& group) {
                                     .returned = &group.returned};
   uint64_t position = 0;
   for (mail::ComposedNotice& notice : mail::compose_notices(request))
-    position = box_.post({group.to.address, std::move(notice)});
+    position = box_.post({group.to.address, std::move(notice), group.is_tls_required});
   queued_.push_back({group.ticket, position});
 }
 

@@ -65,6 +65,7 @@ class Notifier final : NoticeBox::Listener {
     Addressee to;
     mail::NoticeKind kind{};
     mail::ReturnedMessage returned;
+    bool is_tls_required = false;
     std::list<Concerned> concerned;
   };
   struct Queued {

@@ -57,12 +57,13 @@ void Client::release_dot(TransactionNumber transaction) {
 
 void Client::quit() { is_quitting_ = true; }
 
-void Client::tls_started() {
+void Client::tls_started(bool is_authenticated) {
   CHECK(phase_ == Phase::handshake && !is_in_callbacks_);
   parser_.release();
   extensions_ = {};
   uses_helo_ = false;
   is_under_tls_ = true;
+  is_authenticated_ = is_authenticated;
   phase_ = Phase::hello;
 }
 
@@ -196,7 +197,12 @@ bool Client::check(Exchange& exchange) {
   for (unsigned i = 0; i < exchange.recipients(); ++i) writable += exchange.is_writable(i);
 
   Verdict verdict;
-  if (transaction.needs_8bitmime && !extensions_.eight_bit_mime) {
+  if (transaction.needs_requiretls && !is_authenticated_) {
+    verdict = refused_here(Scope::message, {5, 7, 30},
+                           "message requires TLS with a server whose identity is proven");
+  } else if (transaction.needs_requiretls && !extensions_.require_tls) {
+    verdict = refused_here(Scope::message, {5, 7, 30}, "server does not offer REQUIRETLS");
+  } else if (transaction.needs_8bitmime && !extensions_.eight_bit_mime) {
     verdict = refused_here(Scope::message, {5, 6, 3}, "server does not offer 8BITMIME");
   } else if (transaction.needs_smtputf8 && !extensions_.smtp_utf8) {
     verdict = refused_here(Scope::message, {5, 6, 7}, "server does not offer SMTPUTF8");

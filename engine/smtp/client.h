@@ -101,8 +101,9 @@ class Client {
   /// machine's. tls_started() when it is over, or fail().
   bool awaits_tls() const { return phase_ == Phase::handshake; }
   /// What is received and produced from here on is so under TLS. All that the peer said before is
-  /// forgotten.
-  void tls_started();
+  /// forgotten. `is_authenticated`: it is the one meant, as RFC 8689 section 4.2.1 demands of those
+  /// who get what requires TLS.
+  void tls_started(bool is_authenticated);
 
   /// Octets from the peer, split anywhere. Runs the listener's callbacks. What comes after the end
   /// is dropped.
@@ -115,8 +116,8 @@ class Client {
   /// returns 0 after each receive(), offer() and quit().
   ///
   /// Runs callbacks for what is refused here: content too large for the peer's SIZE (5.3.4),
-  /// 8BITMIME (5.6.3) or SMTPUTF8 (5.6.7) lacking, a sender (5.1.7) or a recipient (5.1.3) that
-  /// could not be written without becoming another command.
+  /// 8BITMIME (5.6.3), SMTPUTF8 (5.6.7) or REQUIRETLS (5.7.30) lacking, a sender (5.1.7) or a
+  /// recipient (5.1.3) that could not be written without becoming another command.
   size_t produce(std::span<char> out);
 
   /// The connection broke, timed out or is to be given up: `reason` in our words ("timed out after
@@ -203,7 +204,7 @@ class Client {
   Phase phase_ = Phase::greeting;
   MopUp mop_up_ = MopUp::none;
   bool uses_helo_ = false;
-  bool is_under_tls_ = false;
+  bool is_under_tls_ = false, is_authenticated_ = false;
   bool is_quitting_ = false;
   bool has_ended_one_ = false;  // a transaction ended by the peer's word
   bool is_in_callbacks_ = false;

@@ -30,7 +30,7 @@ class CommandWriter {
   }
 
   /// With the parameters that `transaction` asks for and `extensions` allows (RFC 1870, 3461, 6152,
-  /// 6531).
+  /// 6531, 8689).
   bool mail(const Transaction& transaction, const Extensions& extensions) {
     const bool tells_size = extensions.size && transaction.bytes > 0;
     char octets[dsn_bytes_max];
@@ -43,6 +43,7 @@ class CommandWriter {
                  std::string_view(digits, digits_end),
                  transaction.needs_8bitmime ? " BODY=8BITMIME" : "",
                  transaction.needs_smtputf8 ? " SMTPUTF8" : "",
+                 transaction.needs_requiretls ? " REQUIRETLS" : "",
                  extensions.dsn ? returned_text(transaction.dsn.returned) : "",
                  parameter(" ENVID=", envelope_id), envelope_id, "\r\n"});
   }

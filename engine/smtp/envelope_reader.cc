@@ -67,15 +67,17 @@ class MailReader {
   }
 
  private:
-  enum Known : uint8_t { size, body, smtputf8, ret, envid, auth, known_count };
+  enum Known : uint8_t { size, body, smtputf8, ret, envid, auth, requiretls, known_count };
 
   std::string_view take(Parameter parameter) {
-    constexpr std::array<std::string_view, known_count> names = {"SIZE", "BODY",  "SMTPUTF8",
-                                                                 "RET",  "ENVID", "AUTH"};
+    constexpr std::array<std::string_view, known_count> names = {
+        "SIZE", "BODY", "SMTPUTF8", "RET", "ENVID", "AUTH", "REQUIRETLS"};
     const auto* const found = std::ranges::find_if(
         names, [&](std::string_view name) { return is_word(parameter.name, name); });
     const auto known = static_cast<Known>(found - names.begin());
-    if (known == known_count || (known == auth && !rules_.knows_auth)) return unknown_parameter;
+    if (known == known_count || (known == auth && !rules_.knows_auth) ||
+        (known == requiretls && !rules_.is_tls))
+      return unknown_parameter;
     if ((seen_ >> known & 1) != 0) return repeated_parameter;
     seen_ = static_cast<uint8_t>(seen_ | 1 << known);
     switch (known) {
@@ -84,7 +86,10 @@ class MailReader {
       case smtputf8: envelope_.is_smtputf8 = true; break;
       case ret:      return take_returned(parameter.value);
       case envid:    return take_envelope_id(parameter.value);
-      default:       break;  // AUTH= is as the client says: nobody to believe it of
+      case requiretls:
+        envelope_.is_tls_required = true;
+        return parameter.value.empty() ? "" : "501 5.5.4 REQUIRETLS has no value";
+      default: break;  // AUTH= is as the client says: nobody to believe it of
     }
     return {};
   }

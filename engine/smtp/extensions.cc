@@ -65,6 +65,7 @@ Extensions parse_extensions(std::string_view reply) {
     if (is_keyword(word, "STARTTLS")) extensions.starttls = true;
     if (is_keyword(word, "ENHANCEDSTATUSCODES")) extensions.enhanced = true;
     if (is_keyword(word, "DSN")) extensions.dsn = true;
+    if (is_keyword(word, "REQUIRETLS")) extensions.require_tls = true;
     if (is_keyword(word, "SIZE")) {
       extensions.size = true;
       extensions.size_max = limit_of<uint64_t>(parameters);

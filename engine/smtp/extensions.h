@@ -8,7 +8,7 @@ namespace sluice::engine::smtp {
 /// Service extensions as EHLO offered them (RFC 5321 section 2.2).
 struct Extensions {
   bool esmtp = false, pipelining = false, size = false, eight_bit_mime = false, smtp_utf8 = false,
-       starttls = false, enhanced = false, dsn = false;
+       starttls = false, enhanced = false, dsn = false, require_tls = false;
   bool auth_plain = false, auth_login = false, auth_scram_sha_256 = false;  // RFC 4954
   uint64_t size_max = 0;  // RFC 1870; 0: no limit told
   // LIMITS (RFC 9422); 0: not told.

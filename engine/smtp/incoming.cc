@@ -24,7 +24,7 @@ void Incoming::clear() {
   envelope_id.clear();
   returned = ReturnedContent::unsaid;
   bytes_declared = 0;
-  is_8bit = is_smtputf8 = sender_needs_smtputf8 = false;
+  is_8bit = is_smtputf8 = sender_needs_smtputf8 = is_tls_required = false;
 }
 
 }  // namespace sluice::engine::smtp

@@ -28,6 +28,7 @@ class Incoming {
   bool is_8bit = false;                // BODY=8BITMIME
   bool is_smtputf8 = false;            // SMTPUTF8 was asked for: header fields may be UTF-8
   bool sender_needs_smtputf8 = false;  // its local part has octets over 127
+  bool is_tls_required = false;        // REQUIRETLS (RFC 8689)
 
   std::span<const IncomingRecipient> recipients() const { return {recipients_.data(), count_}; }
   /// An empty one at the end of recipients().

@@ -196,6 +196,7 @@ void Server::say_extensions(std::string& out) const {
                  options_->message_bytes_max);
   if (options_->offers_starttls && !is_tls_) out += "250-STARTTLS\r\n";
   if (options_->offers_auth && is_tls_) out += "250-AUTH PLAIN LOGIN\r\n";
+  if (is_tls_) out += "250-REQUIRETLS\r\n";
   if (options_->offers_etrn) out += "250-ETRN\r\n";
   fmt::format_to(to,
                  "250-8BITMIME\r\n250-SMTPUTF8\r\n250-ENHANCEDSTATUSCODES\r\n250-DSN\r\n"
@@ -209,7 +210,8 @@ Server::Event Server::mail(std::string_view argument, std::string& out) {
   if (transactions_ == options_->transactions_max)
     return say(out, "421 4.7.0 Enough messages for one session");
   const EnvelopeRules rules{.message_bytes_max = options_->message_bytes_max,
-                            .knows_auth = options_->offers_auth && is_tls_};
+                            .knows_auth = options_->offers_auth && is_tls_,
+                            .is_tls = is_tls_};
   const std::string_view objection = read_mail(argument, rules, envelope_);
   if (objection.empty()) return owe(Event::mail);
   envelope_.clear();

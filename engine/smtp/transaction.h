@@ -31,6 +31,7 @@ struct Transaction {
   uint64_t bytes = 0;                            // estimate for SIZE= (RFC 1870); 0 unknown
   bool needs_8bitmime = false;                   // RFC 6152: the content has octets over 127
   bool needs_smtputf8 = false;                   // RFC 6531: an address or a header has
+  bool needs_requiretls = false;                 // RFC 8689: goes to whom TLS proved, or nowhere
   DsnRequest dsn;                                // told to a peer that offers DSN (RFC 3461)
   /// All is sent but the final dot, which waits for Client::release_dot().
   bool withholds_dot = false;

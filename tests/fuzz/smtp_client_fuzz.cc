@@ -85,7 +85,7 @@ class World final : Client::Listener {
       case 3:  return offer("x> y@s.example", 1, 20, {});
       case 4:  return client_.quit();
       case 5:  return client_.fail("timed out");
-      case 11: return client_.awaits_tls() ? client_.tls_started() : void();
+      case 11: return client_.awaits_tls() ? client_.tls_started(true) : void();
       case 6:  return produce(Client::produce_bytes_min);
       default: return produce(4096);
     }

@@ -162,10 +162,13 @@ class TlsServer:
             elif verb == b"MAIL" and messages == self.messages_a_session:
                 connection.sendall(b"421 4.7.0 enough\r\n")
                 return
+            elif verb == b"MAIL":
+                sender = line.decode().strip()
+                connection.sendall(b"250 ok\r\n")
             elif verb == b"DATA":
                 connection.sendall(b"354 go on\r\n")
                 content = b"".join(iter(stream.readline, b".\r\n"))
-                self.mails.append({"content": content, "tls": session["tls"], "user": session.get("user")})
+                self.mails.append({"content": content, "tls": session["tls"], "user": session.get("user"), "mail": sender})
                 messages += 1
                 connection.sendall(b"250 2.0.0 taken\r\n")
             elif verb == b"QUIT":

@@ -40,6 +40,30 @@ TEST(SmtpClientOpening, greets_again_under_tls_and_forgets_what_was_offered_befo
             "");
 }
 
+TEST(SmtpClientOpening, what_requires_tls_goes_to_a_proven_server_that_requires_it_too) {
+  const auto with = [](std::string_view started, std::string_view offered, std::string_view then) {
+    return play(fmt::format(
+        "L: if-offered\nO: a@s.example -> x@r.example ; requiretls\nS: 220 mx\nC: EHLO me.example\n"
+        "S: 250-mx\nS: 250 STARTTLS\nC: STARTTLS\nS: 220 ready\nT: {}\nC: EHLO me.example\n"
+        "S: 250-mx\nS: 250 {}\nE: opened\n{}",
+        started, offered, then));
+  };
+  EXPECT_EQ(with("authenticated", "REQUIRETLS", "C: MAIL FROM:<a@s.example> REQUIRETLS"), "");
+  EXPECT_EQ(
+      with("authenticated", "SIZE",
+           "E: 0.0 permanent message mail 5.7.30 (server does not offer REQUIRETLS)\nE: 0 ended"),
+      "");
+  EXPECT_EQ(with("started", "REQUIRETLS",
+                 "E: 0.0 permanent message mail 5.7.30 (message requires TLS with a server whose "
+                 "identity is proven)\nE: 0 ended"),
+            "");
+  EXPECT_EQ(play("O: a@s.example -> x@r.example ; requiretls\nS: 220 mx\nC: EHLO me.example\n"
+                 "S: 250-mx\nS: 250 REQUIRETLS\nE: opened\n"
+                 "E: 0.0 permanent message mail 5.7.30 (message requires TLS with a server whose "
+                 "identity is proven)\nE: 0 ended"),
+            "");
+}
+
 TEST(SmtpClientOpening, falls_back_to_helo_under_tls) {
   EXPECT_EQ(play(R"(
     L: demanded
@@ -238,7 +262,7 @@ struct ScramSession {
     for (const std::string_view said :
          {"220 mx\r\n", "250-mx\r\n250 STARTTLS\r\n", "220 ready\r\n"})
       say(said);
-    client.tls_started();
+    client.tls_started(true);
     pump();
     say("250-mx\r\n250 AUTH PLAIN SCRAM-SHA-256\r\n");
     constexpr std::string_view before = "AUTH SCRAM-SHA-256 ";

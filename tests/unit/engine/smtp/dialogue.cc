@@ -49,6 +49,7 @@ struct Offer {
       if (word.starts_with("notify=")) dsn.notify = parse_notify(word.substr(7)).value();
       if (word.starts_with("ret=")) dsn.returned = parse_returned_content(word.substr(4)).value();
       needs_8bit |= word == "8bit";
+      needs_tls |= word == "requiretls";
       needs_utf8 |= word == "utf8";
     }
     views.assign(recipients.begin(), recipients.end());
@@ -60,6 +61,7 @@ struct Offer {
             .bytes = bytes,
             .needs_8bitmime = needs_8bit,
             .needs_smtputf8 = needs_utf8,
+            .needs_requiretls = needs_tls,
             .dsn = dsn,
             .body = &body};
   }
@@ -68,7 +70,7 @@ struct Offer {
   std::vector<std::string> recipients;
   std::vector<std::string_view> views;
   uint64_t bytes = 0;
-  bool needs_8bit = false, needs_utf8 = false;
+  bool needs_8bit = false, needs_utf8 = false, needs_tls = false;
   StringBody body{"hello\r\n"};
 };
 
@@ -132,7 +134,7 @@ class Performance {
       case 'L': return;
       case 'T':
         if (!client_.awaits_tls()) return complain("no handshake is awaited");
-        client_.tls_started();
+        client_.tls_started(step.text == "authenticated");
         break;
       case 'G':
         if (name(client_.stage()) != step.text)

@@ -11,12 +11,13 @@ namespace sluice::engine::smtp {
 ///   C: MAIL FROM:<a@b.example>   the client has said this, next
 ///   E: 0 ended            this was told to the listener, next; `... | 550 no` checks the reply's
 ///   text as well, `\n` between its lines O: a@b.example -> x@y.example z@y.example ; size=9 8bit
-///   utf8 body=words notify=success,delay ret=full envid=QQ
+///   utf8 requiretls body=words notify=success,delay ret=full envid=QQ
 ///                         a transaction for the client, as soon as it wants one; the body is a
 ///                         line ("hello" if not given)
 ///   L: demanded login     before all else: how the session is opened; with a login as
 ///                         user/pencil; `if-offered` and `demanded` speak of TLS
 ///   T: started            the handshake that is awaited went well
+///   T: authenticated      likewise, and proved who the server is
 ///   Q: quit   F: reason   quit() and fail()
 ///   G: mail               stage() is this
 ///

@@ -32,6 +32,7 @@ TEST(SmtpServerTls, begins_the_session_anew) {
     S: 250-PIPELINING
     S: 250-SIZE 1000
     S: 250-AUTH PLAIN LOGIN
+    S: 250-REQUIRETLS
     S: 250-ETRN
     S: 250-8BITMIME
     S: 250-SMTPUTF8
@@ -106,6 +107,21 @@ TEST(SmtpServerTls, shows_in_the_name_of_the_protocol) {
   EXPECT_EQ(server.user(), "u");
   say("MAIL FROM:<> SMTPUTF8\r\n");
   EXPECT_EQ(server.protocol(), "UTF8SMTPSA");
+}
+
+TEST(SmtpServerTls, takes_mail_that_requires_tls_under_tls_only) {
+  EXPECT_EQ(play_server(R"(
+    H:
+    C: MAIL FROM:<a@s.example> REQUIRETLS
+    S: 555 5.5.4 Parameter not offered)"),
+            "");
+  EXPECT_EQ(play_server(secured(R"(
+    C: MAIL FROM:<a@s.example> REQUIRETLS=yes
+    S: 501 5.5.4 REQUIRETLS has no value
+    C: MAIL FROM:<a@s.example> requiretls
+    E: mail <a@s.example>
+    S: 250 2.1.0 Ok)")),
+            "");
 }
 
 // ---- AUTH
