@@ -80,7 +80,8 @@ struct ListenPolicy {
   io::Duration command_timeout{}, content_timeout{};
   SubmissionPolicy submission = SubmissionPolicy::automatic;
   ListenTls tls = ListenTls::starttls;
-  std::string tls_certificate, tls_key, users;
+  std::string tls_certificate, tls_key, tls_client_ca_file, users;
+  std::vector<std::string> allow_certificates;  // names of hosts; "*": any
   bool etrn = true;
 };
 

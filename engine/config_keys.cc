@@ -273,6 +273,15 @@ constexpr ConfigKey keys[] = {
      into<ListenPolicy, &ListenPolicy::tls_certificate>},
     {"listen", "tls_key", file, "\"\"", "", "", "", true, "PEM file with the certificate's key.",
      into<ListenPolicy, &ListenPolicy::tls_key>},
+    {"listen", "tls_client_ca_file", file, "\"\"", "", "", "", true,
+     "PEM file of those who sign clients' certificates. Clients are asked for one; who has none, "
+     "or "
+     "another's, is served all the same. Empty: none is asked for.",
+     into<ListenPolicy, &ListenPolicy::tls_client_ca_file>},
+    {"listen", "allow_certificates", names, "[]", "", "", "", false,
+     "Who may relay beside `allow`: clients with a good certificate for one of these names, or "
+     "`\"*\"` for any name.",
+     into<ListenPolicy, &ListenPolicy::allow_certificates>},
     {"listen", "users", users, "\"\"", "", "", "", true,
      "File of `user:crypt(3) hash` lines, closed to others. AUTH is offered only under TLS.",
      into<ListenPolicy, &ListenPolicy::users>},

@@ -30,6 +30,7 @@ enum class ConfigType : uint8_t {
   listener,   // std::string: ADDRESS:PORT
   servers,    // std::vector<std::string>: ADDRESS[:PORT]
   networks,   // std::vector<std::string>: ADDRESS[/BITS]
+  names,      // std::vector<std::string>: of hosts, or "*"
   durations,  // std::vector<io::Duration>, each within the range
 };
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -341,6 +342,13 @@ void Reader::check_listener(const ListenPolicy& listener, const toml::table& tab
   if (!listener.users.empty() && !has_certificate)
     add_error(line_of_key("users"), "listen.users",
               "needs tls_certificate and tls_key: AUTH is offered only under TLS");
+  const bool has_authorities = !listener.tls_client_ca_file.empty();
+  if (has_authorities && !has_certificate)
+    add_error(line_of_key("tls_client_ca_file"), "listen.tls_client_ca_file",
+              "needs tls_certificate and tls_key");
+  if (!listener.allow_certificates.empty() && !has_authorities)
+    add_error(line_of_key("allow_certificates"), "listen.allow_certificates",
+              "needs tls_client_ca_file: who is to vouch for them?");
   check_certificate(listener, table);
   for (const ListenPolicy& other : config_.listen)
     if (other.address == listener.address)
@@ -350,16 +358,18 @@ void Reader::check_listener(const ListenPolicy& listener, const toml::table& tab
 
 /// Of files that cannot be read check_file() spoke.
 void Reader::check_certificate(const ListenPolicy& listener, const toml::table& table) {
-  const std::string& certificate = listener.tls_certificate;
-  const std::string& key = listener.tls_key;
-  if (!look_at_files_ || certificate.empty() || key.empty()) return;
-  if (!std::ifstream(certificate).is_open() || !std::ifstream(key).is_open()) return;
-  const auto made = tls::Context::server(certificate, key);
+  const tls::ServerFiles files{listener.tls_certificate, listener.tls_key,
+                               listener.tls_client_ca_file};
+  if (!look_at_files_ || files.certificate.empty() || files.key.empty()) return;
+  for (const std::string& file : {files.certificate, files.key, files.client_authorities})
+    if (!file.empty() && !std::ifstream(file).is_open()) return;
+  const auto made = tls::Context::server(files);
   if (made) return;
-  const bool is_of_key = made.error().file == tls::ContextError::File::key;
-  const std::string_view name = is_of_key ? "tls_key" : "tls_certificate";
+  constexpr std::array<std::string_view, 3> names = {"tls_certificate", "tls_key",
+                                                     "tls_client_ca_file"};
+  const std::string_view name = names[static_cast<size_t>(made.error().file)];
   add_error(line_of(*table.get(name)), config_field("listen", name),
-            fmt::format("\"{}\" {}", is_of_key ? key : certificate, made.error().message));
+            fmt::format("\"{}\" {}", files.of(made.error().file), made.error().message));
 }
 
 void Reader::check_admin(const toml::table& table) {

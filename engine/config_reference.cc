@@ -31,6 +31,7 @@ std::string type_text(const ConfigKey& key) {
     case ConfigType::listener:  return "address and port";
     case ConfigType::servers:   return "list of addresses";
     case ConfigType::networks:  return "list of networks";
+    case ConfigType::names:     return "list of names";
     case ConfigType::durations: return "list of durations";
   }
   return {};

@@ -203,7 +203,11 @@ std::expected<ConfigValue, std::string> parse_toml_value(const ConfigKey& key,
       return parse_strings(
           node, R"(a list such as ["192.0.2.53", "127.0.0.1:5353"])",
           [](const std::string& text) { return io::SocketAddress::parse(text, 53).has_value(); });
-    case ConfigType::networks:  return parse_networks(node);
+    case ConfigType::networks: return parse_networks(node);
+    case ConfigType::names:
+      return parse_strings(
+          node, R"(a list such as ["relay.example.net"], or ["*"])",
+          [](const std::string& text) { return text == "*" || is_hostname(text); });
     case ConfigType::durations: return parse_durations(key, node);
   }
   std::unreachable();

@@ -80,11 +80,10 @@ std::optional<int> prepare_directory(const std::string& directory) {
 /// nullopt, or the exit code after a message.
 std::optional<int> open_tls(sink::Options& options, const std::string& certificate,
                             const std::string& key) {
-  auto made = engine::tls::Context::server(certificate, key);
+  const engine::tls::ServerFiles files{certificate, key, ""};
+  auto made = engine::tls::Context::server(files);
   if (!made) {
-    fmt::print(stderr, "sluice sink: {} {}\n",
-               made.error().file == engine::tls::ContextError::File::key ? key : certificate,
-               made.error().message);
+    fmt::print(stderr, "sluice sink: {} {}\n", files.of(made.error().file), made.error().message);
     return EX_NOINPUT;
   }
   options.tls = std::move(*made);

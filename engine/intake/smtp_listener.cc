@@ -10,13 +10,11 @@ std::expected<SmtpListenerPtr, std::string> SmtpListener::open(const ListenPolic
                                                                const std::string& hostname) {
   tls::ContextPtr tls;
   if (!policy.tls_certificate.empty()) {
-    auto made = tls::Context::server(policy.tls_certificate, policy.tls_key);
-    if (!made) {
-      const auto& [file, message] = made.error();
-      const bool is_of_key = file == tls::ContextError::File::key;
+    const tls::ServerFiles files{policy.tls_certificate, policy.tls_key, policy.tls_client_ca_file};
+    auto made = tls::Context::server(files);
+    if (!made)
       return std::unexpected(
-          fmt::format("{}: {}", is_of_key ? policy.tls_key : policy.tls_certificate, message));
-    }
+          fmt::format("{}: {}", files.of(made.error().file), made.error().message));
     tls = std::move(*made);
   }
   std::shared_ptr<const Users> users;

@@ -109,6 +109,8 @@ void SmtpSession::decrypt(Bytes octets) {
   intake_.mark(*this);
   if (was_shaking_hands && channel_->is_open()) {
     if (!server_.is_tls()) server_.tls_started();
+    is_certified_ = std::ranges::any_of(listener_->policy.allow_certificates,
+                                        [&](const auto& name) { return channel_->is_peer(name); });
     arm_deadline();
   }
   if (!plain.empty()) take(std::as_bytes(std::span<const char>(plain)));
@@ -236,7 +238,7 @@ void SmtpSession::errand_done(const ErrandResult& result) {
 // ---- A message ------------------------------------------------------------------------------
 
 bool SmtpSession::may_relay() const {
-  return !server_.user().empty() || listener_->allow.contains(client_);
+  return !server_.user().empty() || is_certified_ || listener_->allow.contains(client_);
 }
 
 /// Whom its messages are counted for.

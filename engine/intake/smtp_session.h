@@ -123,6 +123,7 @@ class SmtpSession {
   std::string out_, sending_;
   std::unique_ptr<tls::Channel> channel_;  // null: no TLS
   std::string wire_;                       // with TLS: what is to be sent as it is
+  bool is_certified_ = false;              // the client's certificate is one that may relay
   std::string content_;                    // of the message on its way, with our Received field
   LargeLetter* large_ = nullptr;           // instead, when it is too large
   uint64_t content_come_ = 0;              // octets of it

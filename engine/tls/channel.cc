@@ -163,6 +163,14 @@ void Channel::close(std::string& out) {
 }
 
 bool Channel::is_verified() const { return SSL_get_verify_result(ssl_.get()) == X509_V_OK; }
+bool Channel::is_peer(const std::string& name) const {
+  const bssl::UniquePtr<X509> shown(SSL_get_peer_certificate(ssl_.get()));
+  if (!shown || SSL_get_verify_result(ssl_.get()) != X509_V_OK) return false;
+  constexpr unsigned exactly = X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_WILDCARDS;
+  return name == "*" ||
+         X509_check_host(shown.get(), name.data(), name.size(), exactly, nullptr) == 1;
+}
+
 bool Channel::is_resumed() const { return SSL_session_reused(ssl_.get()) == 1; }
 
 std::string Channel::description() const {

@@ -53,6 +53,9 @@ class Channel {
   const std::string& failure() const { return failure_; }
   /// Client, after the handshake: somebody who is trusted says that the peer is who we mean.
   bool is_verified() const;
+  /// Server: the client showed a certificate that is good and for this host's name, without
+  /// wildcards; "*": for any.
+  bool is_peer(const std::string& name) const;
   bool is_resumed() const;
   /// Client: the newest session that the peer gave, once; null: none since the last call.
   bssl::UniquePtr<SSL_SESSION> take_session() { return std::move(session_); }

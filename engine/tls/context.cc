@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <utility>
 
 #include "engine/tls/channel.h"
 #include "io/check.h"
@@ -45,6 +46,15 @@ std::unexpected<ContextError> failure(File file, std::string message) {
 
 }  // namespace
 
+const std::string& ServerFiles::of(File which) const {
+  switch (which) {
+    case File::certificate: return certificate;
+    case File::key:         return key;
+    case File::authorities: return client_authorities;
+  }
+  std::unreachable();
+}
+
 Context::Context(bool is_server) : context_(SSL_CTX_new(TLS_method())), is_server_(is_server) {
   SSL_CTX* const context = context_.get();
   CHECK(context != nullptr);
@@ -75,12 +85,27 @@ std::expected<void, ContextError> Context::use(const std::string& certificate,
   return {};
 }
 
-std::expected<ContextPtr, ContextError> Context::server(const std::string& certificate,
-                                                        const std::string& key) {
+std::expected<void, ContextError> Context::trust(const std::string& authorities) {
+  if (std::string why = unreadable(authorities); !why.empty())
+    return failure(File::authorities, std::move(why));
+  if (SSL_CTX_load_verify_locations(context_.get(), authorities.c_str(), nullptr) != 1)
+    return failure(File::authorities, "holds no certificate in PEM");
+  return {};
+}
+
+std::expected<ContextPtr, ContextError> Context::server(const ServerFiles& files) {
   const std::shared_ptr<Context> made(new Context(true));
   // Tickets hold all there is to know of a session: nothing is kept for those that never return.
   SSL_CTX_set_session_cache_mode(made->get(), SSL_SESS_CACHE_OFF);
-  if (auto used = made->use(certificate, key); !used) return std::unexpected(used.error());
+  if (auto used = made->use(files.certificate, files.key); !used)
+    return std::unexpected(used.error());
+  if (files.client_authorities.empty()) return made;
+  if (auto trusted = made->trust(files.client_authorities); !trusted)
+    return std::unexpected(trusted.error());
+  SSL_CTX_set_client_CA_list(made->get(),
+                             SSL_load_client_CA_file(files.client_authorities.c_str()));
+  constexpr auto go_on = [](int, X509_STORE_CTX*) { return 1; };  // the verdict is kept
+  SSL_CTX_set_verify(made->get(), SSL_VERIFY_PEER, go_on);
   return made;
 }
 
@@ -99,10 +124,8 @@ std::expected<ContextPtr, ContextError> Context::client(const ClientRules& rules
     if (auto used = made->use(rules.certificate, rules.key); !used)
       return std::unexpected(used.error());
   if (rules.authorities.empty()) return made;
-  if (std::string why = unreadable(rules.authorities); !why.empty())
-    return failure(File::authorities, std::move(why));
-  if (SSL_CTX_load_verify_locations(context, rules.authorities.c_str(), nullptr) != 1)
-    return failure(File::authorities, "holds no certificate in PEM");
+  if (auto trusted = made->trust(rules.authorities); !trusted)
+    return std::unexpected(trusted.error());
   return made;
 }
 

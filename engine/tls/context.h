@@ -19,6 +19,15 @@ struct ContextError {
   std::string message;
 };
 
+/// PEM files of a server.
+struct ServerFiles {
+  std::string certificate, key;    // with its chain behind it; not encrypted
+  std::string client_authorities;  // who sign clients' certificates, which then are asked for; "":
+                                   // none is
+
+  const std::string& of(ContextError::File which) const;
+};
+
 /// How a client goes about it.
 struct ClientRules {
   bool must_verify = false;  // else any certificate does: encryption where the alternative is none
@@ -34,10 +43,9 @@ struct ClientRules {
 /// of session tickets. Immutable, for any number of threads; its channels keep it alive.
 class Context {
  public:
-  /// A server's, from PEM files: the certificate with its chain behind it, and the key, which is
-  /// not encrypted. Blocking.
-  static std::expected<ContextPtr, ContextError> server(const std::string& certificate,
-                                                        const std::string& key);
+  /// A server's. A client without a certificate, or with one that nobody vouches for, is served
+  /// too: Channel::is_peer() tells. Blocking.
+  static std::expected<ContextPtr, ContextError> server(const ServerFiles& files);
   /// A client's. Blocking.
   static std::expected<ContextPtr, ContextError> client(const ClientRules& rules = {});
 
@@ -48,6 +56,7 @@ class Context {
  private:
   explicit Context(bool is_server);
   std::expected<void, ContextError> use(const std::string& certificate, const std::string& key);
+  std::expected<void, ContextError> trust(const std::string& authorities);
 
   bssl::UniquePtr<SSL_CTX> context_;
   const bool is_server_;

@@ -16,6 +16,7 @@ import time
 
 from _relay import Relay, wait_for
 from _sluice import Sink, free_port
+from _tls_server import Authority
 
 PASSWORD = "correct horse"
 TEXT = "From: a@news.example\r\nTo: b@x.example\r\nSubject: one\r\n\r\none\r\n"
@@ -63,6 +64,8 @@ def received(relay, number):
 def refusal(call):
     try:
         call()
+    except smtplib.SMTPRecipientsRefused as e:
+        return min(e.recipients.values())[0]
     except smtplib.SMTPResponseException as e:
         return e.smtp_code
     raise AssertionError("it was taken")
@@ -279,9 +282,36 @@ def takes_large_mail_under_all_of_it(folder):
     assert all(octets.endswith(body) for octets in saved), [len(octets) for octets in saved]
 
 
+def serves_the_clients_of_its_authority(folder):
+    """Certificates of the right name, of another, out of time, of nobody we know, and none: who may relay by it, and all are served."""
+    (folder / "others").mkdir()
+    ours, others = Authority(folder), Authority(folder / "others")
+    cards = {"good": ours.certificate("DNS:app.example"), "other name": ours.certificate("DNS:web.example"),
+             "expired": ours.certificate("DNS:app.example", is_expired=True), "of others": others.certificate("DNS:app.example"),
+             "wildcard": ours.certificate("DNS:*.example"), "none": None}
+    with relay(folder, more=f'tls_client_ca_file = "{ours.file}"\nallow_certificates = ["app.example"]\n') as r:
+        for kind, card in cards.items():
+            mine = ssl.create_default_context(cafile=folder / "certificate.pem")
+            mine.check_hostname = False
+            if card:
+                mine.load_cert_chain(*card)
+            for _ in range(2):
+                with r.client() as client:
+                    client.starttls(context=mine)
+                    if kind == "good":
+                        client.sendmail("a@news.example", ["b@x.example"], TEXT)
+                        continue
+                    assert refusal(lambda: client.sendmail("a@news.example", ["b@x.example"], TEXT)) == 550, kind
+                    client.login("ann", PASSWORD)
+                    client.sendmail("a@news.example", ["b@x.example"], TEXT)
+        with r.client() as client:
+            assert refusal(lambda: client.sendmail("a@news.example", ["b@x.example"], TEXT)) == 550
+        received(r, 2 * len(cards))
+
+
 def main():
     for case in (takes_mail_of_those_who_log_in, says_what_protects_a_message, serves_the_clients_of_others, hears_nothing_that_was_said_before_tls,
-                 ends_handshakes_that_take_too_long, has_a_client_that_guesses_wait, counts_messages_by_client,
+                 ends_handshakes_that_take_too_long, has_a_client_that_guesses_wait, counts_messages_by_client, serves_the_clients_of_its_authority,
                  takes_large_mail_under_all_of_it):
         with tempfile.TemporaryDirectory() as folder:
             case(pathlib.Path(folder))

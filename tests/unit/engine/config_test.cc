@@ -356,6 +356,14 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"[[listen]]\nusers = \"u\"\n",
                 "t.toml:2: listen.users: needs tls_certificate and tls_key: AUTH is offered only "
                 "under TLS"},
+        Mistake{"[[listen]]\nallow_certificates = [\"*\"]\n",
+                "t.toml:2: listen.allow_certificates: needs tls_client_ca_file: who is to vouch "
+                "for them?"},
+        Mistake{"[[listen]]\ntls_client_ca_file = \"c\"\n",
+                "t.toml:2: listen.tls_client_ca_file: needs tls_certificate and tls_key"},
+        Mistake{"[[listen]]\nallow_certificates = [\"a b\"]\n",
+                "t.toml:2: listen.allow_certificates: \"a b\" does not fit; write a list such as "
+                "[\"relay.example.net\"], or [\"*\"]"},
         Mistake{"[[listen]]\ntls = \"implicit\"\n",
                 "t.toml:2: listen.tls: \"implicit\" needs tls_certificate and tls_key"},
         Mistake{

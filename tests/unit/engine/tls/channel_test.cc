@@ -15,7 +15,7 @@ namespace {
 
 ContextPtr server_context(bool is_rsa = false) {
   const CertificateFiles files(is_rsa);
-  return *Context::server(files.certificate(), files.key());
+  return *Context::server({files.certificate(), files.key(), ""});
 }
 
 /// A client and a server that speak with each other over two wires.

@@ -32,7 +32,7 @@ struct Meeting {
 struct Sides {
   explicit Sides(bool must_verify, bool trusts) {
     const CertificateFiles files, others;
-    server = *Context::server(files.certificate(), files.key());
+    server = *Context::server({files.certificate(), files.key(), ""});
     client = *Context::client({.must_verify = must_verify,
                                .authorities = trusts ? files.certificate() : others.certificate()});
   }
@@ -62,6 +62,29 @@ TEST(TlsClientChannel, finds_the_name_in_the_alternative_names_alone) {
   EXPECT_EQ(meeting.client.state(), Channel::State::failed);
   EXPECT_NE(meeting.client.failure().find("ostname mismatch"), std::string::npos)
       << meeting.client.failure();
+}
+
+TEST(TlsClientChannel, tells_the_server_who_the_client_is_as_far_as_somebody_vouches_for_it) {
+  const CertificateFiles files, mine, others;
+  const ContextPtr server =
+      *Context::server({files.certificate(), files.key(), mine.certificate()});
+  const auto shows = [](const CertificateFiles& own) {
+    return *Context::client({.certificate = own.certificate(), .key = own.key()});
+  };
+  const ContextPtr known = shows(mine);
+  Meeting first(server, known);
+  EXPECT_TRUE(first.server.is_peer("*"));
+  EXPECT_FALSE(first.server.is_peer("mx.example")) << "its alternative names do not have it";
+  const auto session = first.client.take_session();
+  ASSERT_NE(session, nullptr);
+  const Meeting again(server, known, session.get());
+  EXPECT_TRUE(again.client.is_resumed());
+  EXPECT_TRUE(again.server.is_peer("*"));
+  for (const ContextPtr& client : {shows(others), *Context::client()}) {
+    const Meeting meeting(server, client);
+    EXPECT_TRUE(meeting.client.is_open() && meeting.server.is_open()) << "it is served";
+    EXPECT_FALSE(meeting.server.is_peer("*"));
+  }
 }
 
 TEST(TlsClientChannel, resumes_a_session_that_the_peer_gave) {

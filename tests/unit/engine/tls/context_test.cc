@@ -11,14 +11,14 @@ namespace {
 
 TEST(TlsContext, is_made_of_a_certificate_and_its_key) {
   const CertificateFiles ecdsa, rsa(true);
-  EXPECT_TRUE(Context::server(ecdsa.certificate(), ecdsa.key()));
-  EXPECT_TRUE(Context::server(rsa.certificate(), rsa.key()));
+  EXPECT_TRUE(Context::server({ecdsa.certificate(), ecdsa.key(), ""}));
+  EXPECT_TRUE(Context::server({rsa.certificate(), rsa.key(), ""}));
 }
 
 TEST(TlsContext, says_which_file_is_wrong) {
   const CertificateFiles own, other, rsa(true);
   const auto refusal = [](const std::string& certificate, const std::string& key) {
-    const auto made = Context::server(certificate, key);
+    const auto made = Context::server({certificate, key, ""});
     EXPECT_FALSE(made);
     return (made.error().file == ContextError::File::key ? "key " : "certificate ") +
            made.error().message;
