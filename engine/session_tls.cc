@@ -45,8 +45,7 @@ std::string_view SessionTls::receive(std::span<const std::byte> octets) {
   const bool was_shaking_hands = channel_->state() == State::handshake;
   desk_.plain_in.clear();
   channel_->receive(octets, desk_.plain_in, outgoing_);
-  if (was_shaking_hands && channel_->state() != State::handshake &&
-      channel_->state() != State::failed)
+  if (was_shaking_hands && channel_->is_established())
     description_ = fmt::format("{} {}", channel_->description(),
                                channel_->is_verified() ? "verified" : "unverified");
   if (auto session = channel_->take_session()) desk_.memory.keep_session(key(), std::move(session));

@@ -19,7 +19,7 @@ test=(
   # git lists the files to check, ccache spares the second build.
   git ccache python3
   # SMTP clients that speak TLS.
-  ca-certificates openssl swaks libnet-ssleay-perl curl msmtp
+  ca-certificates openssl gnutls-bin swaks libnet-ssleay-perl curl msmtp
   # Reads our delivery status notifications.
   python3-flufl.bounce
   # cpack makes the package, systemd-analyze reviews its unit.

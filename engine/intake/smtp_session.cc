@@ -107,7 +107,7 @@ void SmtpSession::decrypt(Bytes octets) {
   std::string plain;
   channel_->receive(octets, plain, wire_);
   intake_.mark(*this);
-  if (was_shaking_hands && channel_->is_open()) {
+  if (was_shaking_hands && channel_->is_established()) {
     if (!server_.is_tls()) server_.tls_started();
     is_certified_ = std::ranges::any_of(listener_->policy.allow_certificates,
                                         [&](const auto& name) { return channel_->is_peer(name); });

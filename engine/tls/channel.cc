@@ -106,10 +106,9 @@ void Channel::receive(std::span<const std::byte> octets, std::string& plain, std
 void Channel::shake_hands() {
   ERR_clear_error();
   const int result = SSL_do_handshake(ssl_.get());
-  if (result == 1)
-    state_ = State::open;
-  else
-    fail(result);
+  if (result != 1) return fail(result);
+  state_ = State::open;
+  is_established_ = true;
 }
 
 void Channel::read(std::string& plain) {

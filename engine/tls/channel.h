@@ -48,6 +48,8 @@ class Channel {
 
   State state() const { return state_; }
   bool is_open() const { return state_ == State::open; }
+  /// The handshake went well, whatever came behind it: octets may have come in plain, and the end.
+  bool is_established() const { return is_established_; }
   /// In BoringSSL's words, printable: "TLSV1_ALERT_UNKNOWN_CA", "CERTIFICATE_VERIFY_FAILED: self
   /// signed certificate".
   const std::string& failure() const { return failure_; }
@@ -79,6 +81,7 @@ class Channel {
   ContextPtr context_;
   bssl::UniquePtr<SSL> ssl_;
   State state_ = State::handshake;
+  bool is_established_ = false;
   std::string failure_;
   bssl::UniquePtr<SSL_SESSION> session_;
   std::span<const std::byte> input_;  // during a call

@@ -57,10 +57,10 @@ void Session::received(io::Receive&, const io::Completion& completion) {
 
 void Session::decrypt(Bytes octets) {
   using State = engine::tls::Channel::State;
-  const bool was_open = channel_->is_open();
+  const bool was_established = channel_->is_established();
   std::string plain;
   channel_->receive(octets, plain, wire_);
-  if (!was_open && channel_->is_open()) receiver_.tls_started();
+  if (!was_established && channel_->is_established()) receiver_.tls_started();
   if (!plain.empty()) take(std::as_bytes(std::span<const char>(plain)));
   if (channel_->state() == State::failed) closing_ = true;
   touch();

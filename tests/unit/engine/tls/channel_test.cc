@@ -100,6 +100,19 @@ TEST(TlsChannel, hands_over_what_came_with_the_end_of_a_handshake) {
   EXPECT_EQ(pair.at_server, "EHLO");
 }
 
+TEST(TlsChannel, was_established_though_all_that_was_said_and_the_end_came_with_its_handshake) {
+  Pair pair;
+  Pair::pass(pair.server, pair.to_server, pair.at_server, pair.to_client, SIZE_MAX);
+  EXPECT_FALSE(pair.server.is_established());
+  Pair::pass(pair.client, pair.to_client, pair.at_client, pair.to_server, SIZE_MAX);
+  pair.client.send("QUIT", pair.to_server);
+  pair.client.close(pair.to_server);
+  Pair::pass(pair.server, pair.to_server, pair.at_server, pair.to_client, SIZE_MAX);
+  EXPECT_TRUE(pair.server.is_established());
+  EXPECT_EQ(pair.server.state(), Channel::State::ended);
+  EXPECT_EQ(pair.at_server, "QUIT");
+}
+
 TEST(TlsChannel, speaks_tls_1_2_with_forward_secrecy) {
   for (const bool is_rsa : {false, true}) {
     const ContextPtr older = *Context::client();
