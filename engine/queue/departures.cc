@@ -41,14 +41,8 @@ std::map<uint32_t, std::pair<const Route*, std::vector<Range>>> by_route(
 void HomeQueue::reroute(std::shared_ptr<const Routing> routing, const Now& now) {
   routing_ = std::move(routing);
   collect_due(now);
-  Sources concerned;
-  for (Sources* list : {&sources_, &held_sources_})
-    for (auto at = list->begin(); at != list->end();)
-      at = routing_->find(at->mailing()) ? move_source(at, concerned) : std::next(at);
-  for (const Source& source : concerned) {
-    unlent_ -= source.remaining();
-    send_on(source, now);
-  }
+  const auto is_concerned = [this](const Mailing& m) { return routing_->find(m) != nullptr; };
+  for (const Source& source : backlog_.take_out(is_concerned)) send_on(source, now);
   for (RecipientLine* list : lines())
     for (size_t n = list->size(); n > 0; --n) {
       const PackedRecipient recipient = list->pop_front();
@@ -62,7 +56,7 @@ void HomeQueue::reroute(std::shared_ptr<const Routing> routing, const Now& now) 
   });
   while (!leaving.empty()) send_on(leaving.pop_front(), now);
   held_deferred_ = deferred_.count_if([this](const PackedRecipient& r) { return is_held(r); });
-  is_recall_due_ |= std::ranges::any_of(shards_, [](const PerShard& s) { return s.grants > 0; });
+  is_recall_due_ |= std::ranges::any_of(shards_, [](const ShardShare& s) { return s.grants > 0; });
 }
 
 const Route* HomeQueue::elsewhere(const Mailing& mailing, uint32_t recipient) const {
@@ -76,7 +70,7 @@ void HomeQueue::send_on(const Source& source, const Now& now) {
   for (auto& [number, part] : by_route(source.rest(), of.spans, route_)) {
     auto& [to, ranges] = part;
     if (to == &route_) {
-      place(Source(source, std::move(ranges)), of.orders);
+      backlog_.add(Source(source, std::move(ranges)), of.orders);
       continue;
     }
     AddSource& departure = departure_to(*to, source.mailing());

@@ -10,9 +10,7 @@ namespace sluice::engine::queue {
 
 namespace {
 
-constexpr io::Duration growth_pause = std::chrono::seconds(60);
 constexpr unsigned endings_max = 4;      // blocks under way to the ender
-constexpr unsigned join_looks_max = 8;   // a segment a shard is written at a time
 constexpr uint32_t told_max = 100;       // recipients that the log speaks of at a setback
 constexpr uint32_t overtaking_max = 4;   // batches unasked of a priority that a shard holds
 constexpr uint32_t split_items_min = 8;  // smaller batches are not worth a read of their own
@@ -31,18 +29,9 @@ HomeQueue::HomeQueue(const Route& route, unsigned shards, InDoubtPolicy in_doubt
       in_doubt_(in_doubt),
       board_(suspicion_of(route.policy)),
       rate_(route.policy.rate_per_s),
-      shards_(shards) {}
-
-io::Instant HomeQueue::expires(const Mailing& mailing, uint32_t number, const Now& now) const {
-  return now.instant + (mailing.accepted_at(number) + mailing.lifetime(route_.policy) - now.wall);
-}
-
-/// `never` when nobody is to be told of delays.
-io::Instant HomeQueue::warns(const Mailing& mailing, uint32_t number, const Now& now) const {
-  const io::Duration warn = route_.policy.expire.warn;
-  if (warn <= io::Duration{} || mailing.message.notices != Notices::sender) return io::never;
-  return now.instant + (mailing.accepted_at(number) + warn - now.wall);
-}
+      backlog_(route.policy),
+      shards_(shards),
+      ramp_(route.policy.sessions_max) {}
 
 // --- What comes in ---
 
@@ -57,92 +46,9 @@ void HomeQueue::add(MailingPtr mailing, std::vector<Range> ranges, const Waited&
   }
   if (ranges.empty()) return;
   const int32_t known = setbacks_ - waited.attempts;
-  if (orders.is_empty() && join(*mailing, ranges, known)) return;
-  place(source_of(mailing, std::move(ranges), known, now), orders);
+  if (orders.is_empty() && backlog_.join(*mailing, ranges, known)) return;
+  backlog_.add(mailing, std::move(ranges), known, orders, now);
   orders_.join(*mailing, std::move(orders));
-}
-
-Source HomeQueue::source_of(MailingPtr mailing, std::vector<Range>&& ranges, int32_t setbacks,
-                            const Now& now) const {
-  const uint32_t first = ranges.front().first;
-  const io::Instant until = expires(*mailing, first, now), warned = warns(*mailing, first, now);
-  return Source(std::move(mailing), std::move(ranges), setbacks, until, warned);
-}
-
-/// Letters come one by one: to those of their segment that wait alike, if these are at hand.
-bool HomeQueue::join(const Mailing& mailing, const std::vector<Range>& ranges, int32_t setbacks) {
-  if (!mailing.letters) return false;
-  auto source = sources_.rbegin();
-  for (unsigned looks = 0; looks < join_looks_max && source != sources_.rend(); ++looks, ++source) {
-    if (&source->mailing() != &mailing || source->setbacks() != setbacks) continue;
-    if (!source->is_before(ranges.front().first)) continue;  // these come from another queue
-    const uint32_t before = source->remaining();
-    source->join(ranges);
-    unlent_ += source->remaining() - before;
-    return true;
-  }
-  return false;
-}
-
-/// Its recipients, each in the list where the orders want it.
-void HomeQueue::place(const Source& whole, const Orders& orders) {
-  const std::vector<Range> rest = whole.rest();
-  const std::vector<Range> living = without(rest, orders.cancelled);
-  add_part(whole, common(rest, orders.cancelled), cancelled_sources_);
-  add_part(whole, common(living, orders.held), held_sources_);
-  add_part(whole, without(living, orders.held), sources_);
-}
-
-void HomeQueue::add_part(const Source& whole, std::vector<Range>&& ranges, Sources& to) {
-  if (ranges.empty()) return;
-  Source& part = to.emplace_back(whole, std::move(ranges));
-  if (part.remaining() == 0) return to.pop_back();
-  unlent_ += part.remaining();
-  if (&to != &sources_ && &to != &held_sources_) return;
-  part.is_held = &to == &held_sources_;
-  if (!part.is_held) turns_.add(std::prev(to.end()));
-  if (part.is_held) held_unlent_ += part.remaining();
-  expiries_.emplace(std::pair(part.expires(), &part), std::prev(to.end()));
-  if (part.warns() != io::never)
-    warnings_.emplace(std::pair(part.warns(), &part), std::prev(to.end()));
-}
-
-/// Out of sources_ or held_sources_; returns the one behind it.
-HomeQueue::Sources::iterator HomeQueue::move_source(Sources::iterator source, Sources& to) {
-  forget_times(*source);
-  if (source->is_held)
-    held_unlent_ -= source->remaining();
-  else
-    turns_.remove(*source);
-  const auto next = std::next(source);
-  to.splice(to.end(), source->is_held ? held_sources_ : sources_, source);
-  return next;
-}
-
-/// Those of the source whose message is so old: all of a campaign's, but letters come of age one
-/// after another, and the others stay where they are.
-void HomeQueue::move_older(Sources::iterator source, io::Duration age, Sources& to,
-                           const Now& now) {
-  if (!source->mailing().letters) return void(move_source(source, to));
-  Sources whole;
-  const bool is_held = source->is_held;
-  move_source(source, whole);
-  unlent_ -= whole.front().remaining();
-  const std::vector<Range> rest = whole.front().rest();
-  const std::vector<Range> older = {
-      {0, whole.front().mailing().campaign->arrived_until(now.wall - age)}};
-  add_part(whole.front(), common(rest, older), to);
-  if (std::vector<Range> younger = without(rest, older); !younger.empty()) {
-    std::vector<Range> all = younger;
-    add_part(source_of(whole.front().mailing().shared_from_this(), std::move(younger),
-                       whole.front().setbacks(), now),
-             std::move(all), is_held ? held_sources_ : sources_);
-  }
-}
-
-void HomeQueue::forget_times(const Source& source) {
-  expiries_.erase({source.expires(), &source});
-  warnings_.erase({source.warns(), &source});
 }
 
 /// The connections that failed in a row are the queue's own count, too.
@@ -243,14 +149,7 @@ void HomeQueue::collect_due(const Now& now) {
 void HomeQueue::steer(const MailingPtr& mailing, Orders&& orders, const std::vector<Range>& due,
                       bool is_release, const Now& now) {
   const bool holds_more = !orders.is_empty();
-  Sources of_mailing;
-  for (Sources* list : {&sources_, &held_sources_})
-    for (auto at = list->begin(); at != list->end();)
-      at = &at->mailing() == mailing.get() ? move_source(at, of_mailing) : std::next(at);
-  for (const Source& source : of_mailing) {
-    unlent_ -= source.remaining();
-    place(source, orders);
-  }
+  backlog_.steer(*mailing, orders);
   orders_.set(*mailing, std::move(orders));
   for (RecipientLine* list : lines()) place_again(*list, mailing.get(), now);
   make_due(*mailing, due, is_release, now);
@@ -287,28 +186,20 @@ void HomeQueue::make_due(const Mailing& mailing, const std::vector<Range>& due, 
 
 uint32_t HomeQueue::open() const {
   return std::accumulate(shards_.begin(), shards_.end(), 0u,
-                         [](uint32_t sum, const PerShard& s) { return sum + s.open; });
+                         [](uint32_t sum, const ShardShare& s) { return sum + s.open; });
 }
 
 void HomeQueue::session_news(const SessionNews& news, const Now& now) {
   collect_due(now);
-  shards_[news.shard].open = news.open_now;
-  shards_[news.shard].grants -= news.grants_ended;
-  for (size_t i = 0; i < priority_count; ++i) shards_[news.shard].loads[i] -= news.loads_ended[i];
+  shards_[news.shard].note(news);
   for (const HostNews& host : news.hosts) board_.note(host, now.instant);
   if (news.opened > 0 && std::exchange(refusals_, 0) > 0) notes_.end_row(now.wall);
   if (news.proven > 0) fruitless_ = 0;
-  if (news.opened > 0 && now.instant >= no_growth_until_)
-    allowed_ = std::min<uint32_t>(route_.policy.sessions_max, std::max(allowed_, 2 * open()));
+  if (news.opened > 0) ramp_.opened(open(), now.instant);
   if (news.refused == 0) return;
-  shards_[news.shard].awaits_permit = true;
-  if (const uint32_t still_open = open(); still_open > 0) {
-    allowed_ = std::min(allowed_, still_open);
-    no_growth_until_ = now.instant + growth_pause;
-    return;
-  }
-  allowed_ = 1;
-  if (now.instant < backed_off_until_) return;  // of the same wave
+  const uint32_t still_open = open();
+  ramp_.refused(still_open, now.instant);
+  if (still_open > 0 || now.instant < backed_off_until_) return;  // or of the same wave
   if (news.setback)
     setback(news.setback, now);
   else
@@ -394,7 +285,7 @@ void HomeQueue::note(const PackedRecipient& recipient) {
 
 void HomeQueue::write_notes(Outside& outside) {
   if (notes_.is_round_due()) {
-    for (const Source& source : sources_)
+    for (const Source& source : backlog_.waiting())
       notes_.note(source.mailing(), source.name(), saturated(setbacks_ - source.setbacks()));
     for (const RecipientLine& line : ready_)
       for (size_t i = 0; i < line.size(); ++i) note(line[i]);
@@ -412,10 +303,8 @@ void HomeQueue::tell(Outside& outside) {
 }
 
 void HomeQueue::expire(const Now& now, Outside& outside) {
-  while (!expiries_.empty() && expiries_.begin()->first.first <= now.instant)
-    move_older(expiries_.begin()->second,
-               expiries_.begin()->second->mailing().lifetime(route_.policy), expired_, now);
-  end_sources(expired_, {.kind = spool::OutcomeKind::expired, .why = last_}, outside);
+  backlog_.expire(now);
+  end_leaving(Leaving::expired, {.kind = spool::OutcomeKind::expired, .why = last_}, outside);
   if (now.instant < ready_expires_) return;
   const auto time_of = [&](const PackedRecipient& r) {
     return expires(*packer_.mailing(r), r.number(), now);
@@ -444,13 +333,10 @@ void HomeQueue::end_exhausted(Outside& outside) {
     fold(item);
     return item.refusals >= max;
   };
-  for (auto source = sources_.begin(); source != sources_.end();)
-    source = setbacks_ - source->setbacks() >= static_cast<int64_t>(max)
-                 ? move_source(source, exhausted_)
-                 : std::next(source);
+  backlog_.exhaust(setbacks_ - static_cast<int64_t>(max));
   const Ending ending{.kind = spool::OutcomeKind::failed, .why = last_};
-  end_sources(exhausted_, ending, outside);
-  is_exhaustion_due_ = !exhausted_.empty();
+  end_leaving(Leaving::exhausted, ending, outside);
+  is_exhaustion_due_ = backlog_.has(Leaving::exhausted);
   for (RecipientLine& line : ready_) is_exhaustion_due_ |= !end_if(line, is_over, ending, outside);
 }
 
@@ -472,7 +358,7 @@ void HomeQueue::end(std::unique_ptr<Batch> batch, const Ending& ending, Outside&
 }
 
 void HomeQueue::end_cancelled(Outside& outside) {
-  end_sources(cancelled_sources_, {.kind = spool::OutcomeKind::cancelled}, outside);
+  end_leaving(Leaving::cancelled, {.kind = spool::OutcomeKind::cancelled}, outside);
   const auto all = [](const PackedRecipient&) { return true; };
   if (!cancelled_.empty())
     end_if(cancelled_, all, {.kind = spool::OutcomeKind::cancelled}, outside);
@@ -480,22 +366,23 @@ void HomeQueue::end_cancelled(Outside& outside) {
 
 /// Once for each recipient, at its time, whatever it waits for.
 void HomeQueue::tell_delays(const Now& now, Outside& outside) {
-  while (!warnings_.empty() && warnings_.begin()->first.first <= now.instant)
-    move_older(warnings_.begin()->second, route_.policy.expire.warn, delayed_sources_, now);
+  backlog_.warn(now);
   if (now.instant >= ready_warns_) {
     ready_warns_ = io::never;
     for (RecipientLine* list : lines()) place_again(*list, nullptr, now);
   }
   const Ending ending{.why = last_, .is_delay = true, .until = backed_off_until_};
-  end_sources(delayed_sources_, ending, outside);
+  end_leaving(Leaving::delayed, ending, outside);
   const auto all = [](const PackedRecipient&) { return true; };
   if (!delayed_.empty()) end_if(delayed_, all, ending, outside);
 }
 
-void HomeQueue::end_sources(Sources& sources, const Ending& ending, Outside& outside) {
-  while (!sources.empty() && ending_ < endings_max)
-    if (auto batch = next_of(sources, sources.begin(), UINT32_MAX))
-      end(std::move(batch), ending, outside);
+void HomeQueue::end_leaving(Leaving why, const Ending& ending, Outside& outside) {
+  while (ending_ < endings_max) {
+    auto batch = backlog_.next(why);
+    if (!batch) return;
+    end(finished(std::move(batch)), ending, outside);
+  }
 }
 
 /// Those of one block together. False: some are left, for want of a free place with the ender.
@@ -539,19 +426,16 @@ Item HomeQueue::take(const PackedRecipient& recipient) {
 
 void HomeQueue::issue_permits(const Now& now, Outside& outside, bool is_closed) {
   const HostPlan plan = board_.plan();
-  for (unsigned s = 0; s < shards_.size(); ++s) {
-    PerShard& shard = shards_[s];
-    const uint32_t sessions = is_closed ? 0 : share(s);
-    if (sessions == shard.sessions && !shard.awaits_permit &&
-        (sessions == 0 || (shard.list == plan.list.get() && shard.suspects == plan.suspects.get())))
-      continue;
-    shard.sessions = sessions;
-    shard.awaits_permit = false;
-    shard.list = plan.list.get(), shard.suspects = plan.suspects.get();
-    outside.permit(s, sessions, plan);
+  const auto shards = static_cast<uint32_t>(shards_.size());
+  for (unsigned s = 0; s < shards; ++s) {
+    // The home shard gets the first.
+    const uint32_t sessions =
+        is_closed ? 0 : ramp_.share((s + shards - route_.home) % shards, shards);
+    if (shards_[s].permit(sessions, plan)) outside.permit(s, sessions, plan);
   }
   if (is_closed || !has_work()) return;
-  const auto able = std::ranges::find_if(shards_, [](const PerShard& s) { return s.sessions > 0; });
+  const auto able =
+      std::ranges::find_if(shards_, [](const ShardShare& s) { return s.sessions > 0; });
   if (able == shards_.end()) return;
   if (const auto probe = board_.take_probe(now.instant)) {
     HostPlan with_probe = plan;
@@ -560,16 +444,10 @@ void HomeQueue::issue_permits(const Now& now, Outside& outside, bool is_closed) 
   }
 }
 
-uint32_t HomeQueue::share(unsigned shard) const {
-  const auto shards = static_cast<uint32_t>(shards_.size());
-  const uint32_t rank = (shard + shards - route_.home) % shards;  // the home shard gets the first
-  return allowed_ / shards + (rank < allowed_ % shards ? 1 : 0);
-}
-
 void HomeQueue::lend(const Now& now, Outside& outside) {
   for (unsigned unserved = 0; unserved < shards_.size();) {
     turn_ = (turn_ + 1) % static_cast<unsigned>(shards_.size());
-    PerShard& shard = shards_[turn_];
+    ShardShare& shard = shards_[turn_];
     if (shard.hungry == 0 || shard.sessions == 0) {
       ++unserved;
       continue;
@@ -589,7 +467,7 @@ void HomeQueue::lend(const Now& now, Outside& outside) {
 void HomeQueue::lend_more_urgent(const Now& now, Outside& outside) {
   for (const Priority priority : {Priority::urgent, Priority::normal}) {
     for (unsigned at = 0; at < shards_.size(); ++at) {
-      const PerShard& shard = shards_[at];
+      const ShardShare& shard = shards_[at];
       if (!with_work()[index(priority)]) break;
       while (shard.sessions > 0 && shard.loads[index(priority)] < overtaking_max &&
              shard.holds_less_urgent(priority)) {
@@ -601,12 +479,6 @@ void HomeQueue::lend_more_urgent(const Now& now, Outside& outside) {
       }
     }
   }
-}
-
-bool HomeQueue::PerShard::holds_less_urgent(Priority priority) const {
-  const auto* const at = std::ranges::find(PriorityTurns::order, priority);
-  return std::any_of(at + 1, PriorityTurns::order.end(),
-                     [this](Priority less) { return loads[index(less)] > 0; });
 }
 
 void HomeQueue::lend_to(unsigned to, std::unique_ptr<Batch> batch, bool is_asked, const Now& now,
@@ -628,7 +500,7 @@ void HomeQueue::lend_to(unsigned to, std::unique_ptr<Batch> batch, bool is_asked
 uint32_t HomeQueue::batch_items_max() const {
   const uint64_t able = std::min<uint64_t>(shards_.size(), route_.policy.sessions_max);
   if (able < 2) return UINT32_MAX;
-  const uint64_t part = (unlent_ + ready()) / (2 * able);
+  const uint64_t part = (backlog_.size() + ready()) / (2 * able);
   return static_cast<uint32_t>(std::clamp<uint64_t>(part, split_items_min, UINT32_MAX));
 }
 
@@ -646,7 +518,7 @@ std::array<RecipientLine*, priority_count + 1> HomeQueue::lines() {
 PriorityTurns::Which HomeQueue::with_work() const {
   PriorityTurns::Which which{};
   for (const Priority priority : PriorityTurns::order)
-    which[index(priority)] = turns_.has(priority) || !ready_[index(priority)].empty();
+    which[index(priority)] = backlog_.turns().has(priority) || !ready_[index(priority)].empty();
   return which;
 }
 
@@ -659,12 +531,12 @@ std::unique_ptr<Batch> HomeQueue::next_batch(uint32_t items_max) {
 std::unique_ptr<Batch> HomeQueue::next_batch(Priority priority, uint32_t items_max) {
   std::unique_ptr<Batch> batch;
   const bool has_returned = !ready_[index(priority)].empty();
-  if (!has_returned || !turns_.is_turn_of_returned(priority))
-    while (!batch && turns_.has(priority))
-      batch = next_of(sources_, turns_.next(priority), items_max);
+  if (!has_returned || !backlog_.turns().is_turn_of_returned(priority))
+    batch = backlog_.next(priority, items_max);
   if (!batch && has_returned) batch = next_ready(priority, items_max);
-  if (batch) priority_turns_.charge(priority, batch->items.size());
-  return batch;
+  if (!batch) return nullptr;
+  priority_turns_.charge(priority, batch->items.size());
+  return finished(std::move(batch));
 }
 
 /// Those of one block that are due together travel together; a block is read once for them.
@@ -673,8 +545,8 @@ std::unique_ptr<Batch> HomeQueue::next_ready(Priority priority, uint32_t items_m
   auto batch = batch_of_block(line[0]);
   while (!line.empty() && batch->items.size() < items_max && batch_takes(*batch, line[0]))
     batch->items.push_back(take(line.pop_front()));
-  turns_.charge_returned(priority, batch->items.size());
-  return finished(std::move(batch));
+  backlog_.turns().charge_returned(priority, batch->items.size());
+  return batch;
 }
 
 std::unique_ptr<Batch> HomeQueue::batch_of_block(const PackedRecipient& first) const {
@@ -685,22 +557,6 @@ std::unique_ptr<Batch> HomeQueue::batch_of_block(const PackedRecipient& first) c
 bool HomeQueue::batch_takes(const Batch& batch, const PackedRecipient& recipient) const {
   return packer_.mailing(recipient) == batch.mailing &&
          batch.mailing->campaign->block_of(recipient.number()) == batch.block;
-}
-
-/// The next of the source, which goes away when it has none.
-std::unique_ptr<Batch> HomeQueue::next_of(Sources& sources, Sources::iterator source,
-                                          uint32_t items_max) {
-  const bool takes_turns = &sources == &sources_;
-  const uint32_t before = source->remaining();
-  auto batch = source->next(items_max);
-  unlent_ -= before - source->remaining();
-  if (batch && takes_turns) turns_.charge(*source, batch->items.size());
-  if (batch && source->remaining() > 0) return finished(std::move(batch));
-  unlent_ -= source->remaining();
-  if (takes_turns) turns_.remove(*source);
-  forget_times(*source);
-  sources.erase(source);
-  return batch ? finished(std::move(batch)) : nullptr;
 }
 
 std::unique_ptr<Batch> HomeQueue::finished(std::unique_ptr<Batch> batch) const {
@@ -719,7 +575,7 @@ void HomeQueue::fold(Item& item) const {
 bool HomeQueue::is_idle() const {
   return waiting() == 0 && departures_.empty() && ending_ == 0 && !is_finding_ &&
          being_told_.empty() && orders_.is_empty() && open() == 0 &&
-         std::ranges::none_of(shards_, [](const PerShard& s) { return s.grants > 0; });
+         std::ranges::none_of(shards_, [](const ShardShare& s) { return s.grants > 0; });
 }
 
 io::Instant HomeQueue::next(io::Instant now) const {
@@ -728,8 +584,8 @@ io::Instant HomeQueue::next(io::Instant now) const {
     if (time > now) next = std::min(next, time);
   };
   at(deferred_.next());
-  if (!expiries_.empty()) at(expiries_.begin()->first.first);
-  if (!warnings_.empty()) at(warnings_.begin()->first.first);
+  at(backlog_.next_expiry());
+  at(backlog_.next_warning());
   if (ready() > 0 || !held_.empty()) at(std::min(ready_expires_, ready_warns_));
   at(recall_at_);
   if (!has_work()) return next;

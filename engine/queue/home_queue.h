@@ -3,13 +3,14 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <list>
 #include <map>
 #include <memory>
 #include <utility>
 #include <vector>
 
 #include "engine/message.h"
+#include "engine/queue/backlog.h"
+#include "engine/queue/deadlines.h"
 #include "engine/queue/deferred_heap.h"
 #include "engine/queue/earlier_run.h"
 #include "engine/queue/host_board.h"
@@ -18,8 +19,8 @@
 #include "engine/queue/priority_turns.h"
 #include "engine/queue/rate_limit.h"
 #include "engine/queue/recipient_line.h"
-#include "engine/queue/source.h"
-#include "engine/queue/source_turns.h"
+#include "engine/queue/session_ramp.h"
+#include "engine/queue/shard_share.h"
 #include "engine/queue/wait_notes.h"
 #include "io/clock.h"
 
@@ -47,11 +48,7 @@ struct Ending {
 /// took for a while.
 class HomeQueue {
  public:
-  struct Now {
-    io::Instant instant{};
-    io::WallTime wall{};
-    uint64_t random = 0;  // 64 random bits: spread delays
-  };
+  using Now = queue::Now;
 
   class Outside {
    public:
@@ -101,47 +98,39 @@ class HomeQueue {
   bool is_idle() const;
 
   const Route& route() const { return route_; }
-  /// RecipientLine that wait for somebody to release them: on orders, or because it is not known
+  /// Recipients that wait for somebody to release them: on orders, or because it is not known
   /// whether they arrived.
-  uint64_t held() const { return held_unlent_ + held_.size() + held_deferred_; }
-  /// RecipientLine not tried by themselves that wait for a destination which took no session
+  uint64_t held() const { return backlog_.held() + held_.size() + held_deferred_; }
+  /// Recipients not tried by themselves that wait for a destination which took no session
   /// lately.
-  uint64_t backed_off() const { return fruitless_ > 0 ? unlent_ - held_unlent_ + untried_ : 0; }
-  /// RecipientLine that wait here: not lent, no fate.
+  uint64_t backed_off() const {
+    return fruitless_ > 0 ? backlog_.size() - backlog_.held() + untried_ : 0;
+  }
+  /// Recipients that wait here: not lent, no fate.
   uint64_t waiting() const {
-    return unlent_ + ready() + deferred_.size() + doubtful_.size() + held_.size() +
+    return backlog_.size() + ready() + deferred_.size() + doubtful_.size() + held_.size() +
            cancelled_.size() + delayed_.size();
   }
 
  private:
-  struct PerShard {
-    uint32_t sessions = 0;  // as permitted last
-    const void* list = nullptr;
-    const void* suspects = nullptr;
-    uint32_t hungry = 0, open = 0;
-    uint32_t grants = 0;  // of which something may be left: they would come back to this queue
-    std::array<uint32_t, priority_count> loads{};  // grants of each priority that it may hold
-    bool awaits_permit = false;
-    bool holds_less_urgent(Priority priority) const;
-  };
   struct Told {
     bool is_held_in_doubt = false;
     io::Instant retry_at{};
     SetbackPtr why;
   };
-  using Sources = std::list<Source>;
+  using Leaving = Backlog::Leaving;
 
-  io::Instant expires(const Mailing& mailing, uint32_t number, const Now& now) const;
-  io::Instant warns(const Mailing& mailing, uint32_t number, const Now& now) const;
-  Source source_of(MailingPtr mailing, std::vector<Range>&& ranges, int32_t setbacks,
-                   const Now& now) const;
-  bool join(const Mailing& mailing, const std::vector<Range>& ranges, int32_t setbacks);
+  io::Instant expires(const Mailing& mailing, uint32_t number, const Now& now) const {
+    return queue::expires(mailing, number, route_.policy, now);
+  }
+  io::Instant warns(const Mailing& mailing, uint32_t number, const Now& now) const {
+    return queue::warns(mailing, number, route_.policy, now);
+  }
   size_t ready() const;
   std::array<RecipientLine*, priority_count + 1> lines();
   PriorityTurns::Which with_work() const;
-  bool has_work() const { return !sources_.empty() || ready() > 0; }
+  bool has_work() const { return !backlog_.waiting().empty() || ready() > 0; }
   uint32_t open() const;
-  uint32_t share(unsigned shard) const;
   void collect_due(const Now& now);
   void setback(SetbackPtr why, const Now& now);
   void back_off(bool opened, const Now& now);
@@ -154,12 +143,7 @@ class HomeQueue {
   void settle_doubtful(Outside& outside);
   void end_cancelled(Outside& outside);
   void tell_delays(const Now& now, Outside& outside);
-  void end_sources(Sources& sources, const Ending& ending, Outside& outside);
-  void place(const Source& whole, const Orders& orders);
-  void add_part(const Source& whole, std::vector<Range>&& ranges, Sources& to);
-  Sources::iterator move_source(Sources::iterator source, Sources& to);
-  void move_older(Sources::iterator source, io::Duration age, Sources& to, const Now& now);
-  void forget_times(const Source& source);
+  void end_leaving(Leaving why, const Ending& ending, Outside& outside);
   bool is_cancelled(const PackedRecipient& recipient) const;
   bool is_held(const PackedRecipient& recipient) const;
   void take_in(Returned& returned, bool in_front, const Now& now);
@@ -181,7 +165,6 @@ class HomeQueue {
   std::unique_ptr<Batch> next_batch(uint32_t items_max);
   std::unique_ptr<Batch> next_batch(Priority priority, uint32_t items_max);
   std::unique_ptr<Batch> next_ready(Priority priority, uint32_t items_max);
-  std::unique_ptr<Batch> next_of(Sources& sources, Sources::iterator source, uint32_t items_max);
   std::unique_ptr<Batch> batch_of_block(const PackedRecipient& first) const;
   bool batch_takes(const Batch& batch, const PackedRecipient& recipient) const;
   std::unique_ptr<Batch> finished(std::unique_ptr<Batch> batch) const;
@@ -199,16 +182,9 @@ class HomeQueue {
   const InDoubtPolicy in_doubt_;
   HostBoard board_;
   RateLimit rate_;
-  Sources sources_;
-  SourceTurns turns_;  // of sources_
+  Backlog backlog_;
   PriorityTurns priority_turns_;
-  std::map<std::pair<io::Instant, const Source*>, Sources::iterator> expiries_,
-      warnings_;  // of sources_ and held_sources_
-  Sources held_sources_;
-  Sources expired_, exhausted_, cancelled_sources_;  // on their way out
-  Sources delayed_sources_;                          // their senders are to be told
-  uint64_t unlent_ = 0, held_unlent_ = 0;            // of all these; of held_sources_
-  RecipientPacker packer_;                           // of all below
+  RecipientPacker packer_;  // of all below
   DeferredHeap deferred_{packer_};
   std::array<RecipientLine, priority_count> ready_;  // their time has come; by priority
   RecipientLine doubtful_, held_, cancelled_, delayed_;
@@ -217,16 +193,15 @@ class HomeQueue {
   uint64_t held_deferred_ = 0;             // of deferred_
   io::Instant ready_expires_ = io::never;  // the earliest of ready_ and held_
   io::Instant ready_warns_ = io::never;    // likewise
-  std::vector<PerShard> shards_;
+  std::vector<ShardShare> shards_;
+  SessionRamp ramp_;
   OrderBook orders_;
   std::shared_ptr<const Routing> routing_;  // null: the configuration was never read anew
   std::vector<AddSource> departures_;
   bool is_recall_due_ = false;
-  uint32_t allowed_ = 1;
-  io::Instant no_growth_until_{};  // the host refused a session while others were open
-  int32_t setbacks_ = 0;           // so far
-  uint32_t refusals_ = 0;          // setbacks since a session was open
-  uint32_t fruitless_ = 0;         // sessions in a row that came to nothing: what the curve goes by
+  int32_t setbacks_ = 0;    // so far
+  uint32_t refusals_ = 0;   // setbacks since a session was open
+  uint32_t fruitless_ = 0;  // sessions in a row that came to nothing: what the curve goes by
   io::Instant backed_off_until_{};
   SetbackPtr last_, untold_;
   io::Instant recall_at_ = io::never;  // expiry or warning of what shards may hold untouched
