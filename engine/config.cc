@@ -80,6 +80,12 @@ std::expected<std::string, ConfigError> read_file(const std::string& path) {
 
 }  // namespace
 
+std::string SourceAddress::text() const {
+  std::string text = local.text();
+  text.resize(text.rfind(':'));
+  return text.starts_with('[') ? text.substr(1, text.size() - 2) : text;
+}
+
 size_t Config::Section::weight(std::string_view domain) const {
   if (pattern == "*") return is_command_line ? SIZE_MAX : 1;
   if (pattern == domain) return pattern.size() + 2;
@@ -105,7 +111,27 @@ DestinationPolicy Config::destination(std::string_view domain) const {
   DestinationPolicy policy = standard;
   for (const Section* section : matching(sections, domain))
     for (const auto& setting : section->settings) setting.key->store(&policy, setting.value);
+  policy.source_addresses = addresses_of(policy.source);
   return policy;
+}
+
+DestinationPolicy Config::destination(std::string_view domain,
+                                      const CampaignMessage& message) const {
+  DestinationPolicy policy = destination(domain);
+  if (!message.next_hop.empty()) policy.next_hops = {std::string(message.next_hop)};
+  if (message.sender.empty()) return policy;  // letters have one each
+  const SenderPolicy sender = this->sender(message.sender);
+  if (sender.source.empty() || sender.source == policy.source) return policy;
+  policy.source = sender.source;
+  policy.source_addresses = addresses_of(policy.source);
+  return policy;
+}
+
+std::vector<SourceAddress> Config::addresses_of(std::string_view name) const {
+  std::vector<SourceAddress> addresses;
+  for (const SourceAddress& address : sources)
+    if (address.source == name) addresses.push_back(address);
+  return addresses;
 }
 
 SenderPolicy Config::sender(std::string_view sender) const {

@@ -34,11 +34,25 @@ struct SecurityPolicy {
 struct Protection;
 using ProtectionPtr = std::shared_ptr<const Protection>;
 
+/// An address of this machine that mail is sent from, and the name that goes with it. Those of one
+/// source are a pool: sessions are bound to them in the share of their weights.
+struct SourceAddress {
+  std::string source;       // the pool's name
+  io::SocketAddress local;  // port 0
+  std::string hostname;     // for EHLO; "": the engine's
+  uint32_t weight = 1;
+  /// `192.0.2.7` or `2001:db8::7`.
+  std::string text() const;
+  friend bool operator==(const SourceAddress&, const SourceAddress&) = default;
+};
+
 /// Everything that a [destination] pattern decides, resolved for one name: the longest match wins,
 /// key by key.
 struct DestinationPolicy {
   std::vector<std::string> next_hops;  // empty: "mx"; else "host:port" as written
   uint16_t port = 25;
+  std::string source;                           // a pool's name; "": the system chooses
+  std::vector<SourceAddress> source_addresses;  // of it
   uint32_t sessions_max = 20;
   uint32_t messages_per_session_max = 1000;
   uint32_t recipients_per_transaction_max = 100;
@@ -85,20 +99,22 @@ struct ListenPolicy {
   bool etrn = true;
 };
 
-/// Campaigns from envelope senders that match.
-struct SenderPolicy {
-  std::string pattern;  // "*" or "*@news.example", lower case, A-labels
-  uint32_t weight = 1;
-};
-
-struct DkimPolicy {
-  std::string domain, selector, key;
-};
-
 /// Where a value was set, for errors and `explain`: file:line, "command line" or "built-in".
 struct ConfigPlace {
   std::string file;
   unsigned line = 0;
+};
+
+/// Campaigns from envelope senders that match.
+struct SenderPolicy {
+  std::string pattern;  // "*" or "*@news.example", lower case, A-labels
+  uint32_t weight = 1;
+  std::string source;        // instead of the destination's; "": that
+  ConfigPlace source_place;  // when it is not ""
+};
+
+struct DkimPolicy {
+  std::string domain, selector, key;
 };
 
 struct ConfigError {
@@ -126,12 +142,18 @@ struct Config {
   std::string admin_address, admin_token_file;
   std::vector<DkimPolicy> dkim;
   std::vector<SenderPolicy> senders;
+  std::vector<SourceAddress> sources;
+  std::vector<ConfigError> warnings;  // what it asks for and this machine has not, as load() saw it
 
   /// Read by the commands when it exists and `--config` names no other.
   static constexpr const char* system_path = "/etc/sluice/sluice.toml";
 
   /// Policy for mail to `domain` (A-labels). O(patterns); callers keep the result.
   DestinationPolicy destination(std::string_view domain) const;
+  /// The same for a campaign: its next hop and its sender's source go before the destination's.
+  DestinationPolicy destination(std::string_view domain, const CampaignMessage& message) const;
+  /// Of a source. None: it is "", or not configured.
+  std::vector<SourceAddress> addresses_of(std::string_view name) const;
   /// Policy for mail from `sender`, an address, which may have tags. O(patterns).
   SenderPolicy sender(std::string_view sender) const;
   /// Those of its [destination] sections.

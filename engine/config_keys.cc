@@ -4,6 +4,7 @@
 #include <type_traits>
 
 #include "engine/config.h"
+#include "engine/config_value.h"
 #include "io/check.h"
 
 namespace sluice::engine {
@@ -28,6 +29,8 @@ void assign(Member& member, const ConfigValue& value) {
       CHECK(address.has_value());  // checked where it was read
       member.push_back(*address);
     }
+  } else if constexpr (std::is_same_v<Member, io::SocketAddress>) {
+    member = *parse_address(std::get<std::string>(value));
   } else {
     member = std::get<Member>(value);
   }
@@ -67,6 +70,10 @@ constexpr ConfigSection sections[] = {
      "delay spread by `jitter`."},
     {"destination.expire", "[destination.\"PATTERN\".expire]",
      "How long mail may wait, counted from its acceptance, whatever it waits for."},
+    {"source", "[[source.\"NAME\"]]",
+     "An address of this machine that mail is sent from. Sections of one name are a pool: each "
+     "session is bound to an address of the family of the host it connects to, in the share of "
+     "their weights. Hosts of a family of which the pool has none are not used."},
     {"sender", "[sender.\"PATTERN\"]",
      "How campaigns of an envelope sender are sent. `PATTERN` is `*@news.example` (every sender of "
      "that domain) or `*` (all others)."},
@@ -104,6 +111,10 @@ constexpr ConfigKey keys[] = {
      into<Policy, &Policy::next_hops>},
     {"destination", "port", count, "25", "1", "65535", "", false,
      "TCP port of hosts written without one.", into<Policy, &Policy::port>},
+    {"destination", "source", source, "\"\"", "", "", "", true,
+     "What it is sent from: a `[[source.\"NAME\"]]`. Each source has queues, limits and sessions "
+     "of its own. Empty: the system chooses the address.",
+     into<Policy, &Policy::source>},
     {"destination", "sessions_max", count, "20", "1", "65536", "", false,
      "Sessions open at the same time.", into<Policy, &Policy::sessions_max>},
     {"destination", "messages_per_session_max", count, "1000", "1", "1000000000", "", false,
@@ -208,10 +219,25 @@ constexpr ConfigKey keys[] = {
      "The sender gets a notice of delay after this. Empty: none.",
      into<Policy, &Policy::expire, &Expire::warn>},
 
+    {"source", "address", address, "", "", "", "", false,
+     "An IPv4 or IPv6 address of this machine.", into<SourceAddress, &SourceAddress::local>},
+    {"source", "hostname", hostname, "\"\"", "", "", "", true,
+     "Its name, for EHLO: receivers look whether it leads to the address, and back. Empty: "
+     "`engine.hostname`.",
+     into<SourceAddress, &SourceAddress::hostname>},
+    {"source", "weight", count, "1", "1", "1000", "", false,
+     "Share of the sessions among the addresses of the pool.",
+     into<SourceAddress, &SourceAddress::weight>},
+
     {"sender", "weight", count, "1", "1", "1000", "", false,
      "Share of a destination among the campaigns of one priority that wait for it: one of weight 3 "
      "gets three recipients for each one of weight 1. Relayed mail has weight 1.",
      into<SenderPolicy, &SenderPolicy::weight>},
+
+    {"sender", "source", source, "\"\"", "", "", "", true,
+     "What these campaigns are sent from, wherever they go: a `[[source.\"NAME\"]]`. Empty: the "
+     "destination's. Relayed mail goes from the destination's.",
+     into<SenderPolicy, &SenderPolicy::source>},
 
     {"report", "notices", choice, "\"sender\"", "", "", "log|sender", false,
      "`sender`: delivery status notifications (RFC 3464) to the envelope sender. `log`: the log "

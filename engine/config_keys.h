@@ -28,6 +28,8 @@ enum class ConfigType : uint8_t {
   choice,     // ConfigChoice
   next_hops,  // std::vector<std::string>; empty: "mx"
   listener,   // std::string: ADDRESS:PORT
+  address,    // std::string: an IP address
+  source,     // std::string: the name of a [[source]]
   servers,    // std::vector<std::string>: ADDRESS[:PORT]
   networks,   // std::vector<std::string>: ADDRESS[/BITS]
   names,      // std::vector<std::string>: of hosts, or "*"
@@ -54,8 +56,8 @@ struct ConfigKey {
   std::string_view choices;  // "no|manual|etrn"
   bool may_be_empty;         // "" is a value: not set
   std::string_view meaning;  // one line, Markdown
-  /// Puts a value into the section's object: Config, DestinationPolicy, SenderPolicy,
-  /// ListenPolicy or DkimPolicy.
+  /// Puts a value into the section's object: Config, DestinationPolicy, SourceAddress,
+  /// SenderPolicy, ListenPolicy or DkimPolicy.
   void (*store)(void* target, const ConfigValue& value);
 
   bool is_destination() const { return section.starts_with("destination"); }

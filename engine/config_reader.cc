@@ -8,6 +8,7 @@
 #include <cstring>
 #include <fstream>
 #include <functional>
+#include <span>
 #include <tuple>
 #include <utility>
 
@@ -18,6 +19,7 @@
 #include "engine/nearest_name.h"
 #include "engine/protection.h"
 #include "engine/tls/context.h"
+#include "io/bind_probe.h"
 #include "io/check.h"
 
 namespace sluice::engine {
@@ -26,6 +28,16 @@ namespace {
 
 unsigned line_of(const toml::node& node) { return static_cast<unsigned>(node.source().begin.line); }
 unsigned line_of(const toml::key& key) { return static_cast<unsigned>(key.source().begin.line); }
+
+/// Of a section that may come once or as a list of them; none: it is no section.
+std::vector<const toml::table*> tables_of(const toml::node& node) {
+  std::vector<const toml::table*> tables;
+  if (const toml::table* table = node.as_table()) tables.push_back(table);
+  if (const toml::array* list = node.as_array())
+    for (const toml::node& element : *list)
+      if (const toml::table* table = element.as_table()) tables.push_back(table);
+  return tables;
+}
 
 /// One reading of one file.
 class Reader {
@@ -41,6 +53,7 @@ class Reader {
  private:
   using SettingCallback = std::function<void(const ConfigKey&, ConfigValue, unsigned line)>;
 
+  ConfigError made_error(unsigned line, std::string field, std::string message) const;
   void read_section(std::string_view section, const std::string& field, const toml::table& table,
                     const SettingCallback& set);
   void read_object(std::string_view section, const std::string& field, const toml::table& table,
@@ -49,6 +62,8 @@ class Reader {
   void read_destinations(const toml::table& patterns);
   void read_destination(const toml::key& key, const toml::table& table);
   void read_senders(const toml::table& patterns);
+  void read_sources(const toml::table& names);
+  void check_sources();
   void read_listeners(const toml::node& node);
   void read_dkim(const toml::table& domains);
   void check_listener(const ListenPolicy& listener, const toml::table& table);
@@ -67,15 +82,24 @@ class Reader {
   Config config_;
   std::vector<SecurityPolicy> sound_;  // those without a mistake
   std::vector<ConfigError> errors_;
+  struct Mention {
+    std::string source, field;
+    unsigned line = 0;
+  };
+  std::vector<Mention> mentions_;  // of sources
 };
 
 void Reader::add_error(unsigned line, std::string field, std::string message) {
+  errors_.push_back(made_error(line, std::move(field), std::move(message)));
+}
+
+ConfigError Reader::made_error(unsigned line, std::string field, std::string message) const {
   ConfigError error{
       .file = path_, .line = line, .field = std::move(field), .message = std::move(message)};
   error.text = line == 0 ? path_ : fmt::format("{}:{}", path_, line);
   if (!error.field.empty()) error.text += ": " + error.field;
   error.text += ": " + error.message;
-  errors_.push_back(std::move(error));
+  return error;
 }
 
 void Reader::unknown_key(std::string_view section, const std::string& field, const toml::key& key,
@@ -121,10 +145,14 @@ void Reader::read_section(std::string_view section, const std::string& field,
       continue;
     }
     auto value = parse_toml_value(*key, node);
-    if (value)
-      set(*key, *std::move(value), line_of(name));
-    else
+    if (!value) {
       add_error(line_of(name), config_field(field, name.str()), std::move(value.error()));
+      continue;
+    }
+    if (key->type == ConfigType::source)
+      mentions_.push_back(
+          {std::get<std::string>(*value), config_field(field, name.str()), line_of(name)});
+    set(*key, *std::move(value), line_of(name));
   }
   for (const ConfigKey& key : config_keys(section))
     if (key.standard.empty() && !table.contains(key.name))
@@ -178,6 +206,7 @@ void Reader::set_standards() {
 void Reader::read(const toml::table& document) {
   for (const auto& [key, node] : document) read_top(key, node);
   check_destinations();
+  check_sources();
 }
 
 void Reader::read_top(const toml::key& key, const toml::node& node) {
@@ -206,6 +235,8 @@ void Reader::read_top(const toml::key& key, const toml::node& node) {
     read_destinations(*table);
   } else if (name == "sender") {
     read_senders(*table);
+  } else if (name == "source") {
+    read_sources(*table);
   } else if (name == "dkim") {
     read_dkim(*table);
   } else {
@@ -288,6 +319,8 @@ void Reader::read_senders(const toml::table& patterns) {
     policy.pattern = domain ? "*@" + *domain : "*";
     store_standards("sender", &policy);
     read_object("sender", field, *table, &policy);
+    if (const toml::node* source = table->get("source"))
+      policy.source_place = {.file = path_, .line = line_of(*source)};
   }
 }
 
@@ -308,6 +341,45 @@ void Reader::check_security(const Config::Section& section) {
     if (key == keys.end()) continue;
     const unsigned line = section.find(*find_config_key("destination", *key))->place.line;
     add_error(line, config_field(field, *key), message);
+  }
+}
+
+void Reader::read_sources(const toml::table& names) {
+  for (const auto& [key, node] : names) {
+    const std::string field = config_field("source", key.str());
+    const std::vector<const toml::table*> tables = tables_of(node);
+    if (tables.empty() || key.str().empty())
+      add_error(line_of(key), field, "is not a section; write [[source.\"news\"]]");
+    for (const toml::table* table : tables) {
+      SourceAddress& source = config_.sources.emplace_back();
+      source.source = key.str();
+      store_standards("source", &source);
+      read_object("source", field, *table, &source);
+      if (source.local.is_none()) continue;
+      const std::string address = source.text();
+      const unsigned line = line_of(*table->get("address"));
+      for (const SourceAddress& other :
+           std::span(config_.sources).first(config_.sources.size() - 1))
+        if (other.source == source.source && other.local == source.local)
+          add_error(line, config_field(field, "address"),
+                    fmt::format("\"{}\" is another section's address as well", address));
+      if (look_at_files_ && io::probe_bind(source.local) < 0)
+        config_.warnings.push_back(
+            made_error(line, config_field(field, "address"),
+                       fmt::format("\"{}\" is not an address of this machine", address)));
+    }
+  }
+}
+
+void Reader::check_sources() {
+  std::vector<std::string_view> known;
+  for (const SourceAddress& source : config_.sources) known.push_back(source.source);
+  for (const Mention& mention : mentions_) {
+    if (mention.source.empty() || std::ranges::find(known, mention.source) != known.end()) continue;
+    const std::string_view near = nearest_name(mention.source, known);
+    add_error(mention.line, mention.field,
+              fmt::format("there is no [[source.\"{}\"]]{}", mention.source,
+                          near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near)));
   }
 }
 
@@ -386,11 +458,7 @@ void Reader::read_dkim(const toml::table& domains) {
     const std::string field = config_field("dkim", key.str());
     const auto domain = ascii_domain(key.str());
     if (!domain) add_error(line_of(key), field, "is not a domain; write [dkim.\"example.net\"]");
-    std::vector<const toml::table*> tables;
-    if (const toml::table* table = node.as_table()) tables.push_back(table);
-    if (const toml::array* list = node.as_array())
-      for (const toml::node& element : *list)
-        if (const toml::table* table = element.as_table()) tables.push_back(table);
+    const std::vector<const toml::table*> tables = tables_of(node);
     if (tables.empty())
       add_error(line_of(key), field,
                 "is not a section; write [dkim.\"example.net\"], the domain in quotes");
@@ -408,10 +476,11 @@ void Reader::read_dkim(const toml::table& domains) {
 }
 
 std::expected<Config, std::vector<ConfigError>> Reader::result() && {
+  for (std::vector<ConfigError>* list : {&errors_, &config_.warnings})
+    std::ranges::sort(*list, {}, [](const ConfigError& error) {
+      return std::tie(error.line, error.field, error.message);
+    });
   if (errors_.empty()) return std::move(config_);
-  std::ranges::sort(errors_, {}, [](const ConfigError& error) {
-    return std::tie(error.line, error.field, error.message);
-  });
   return std::unexpected(std::move(errors_));
 }
 

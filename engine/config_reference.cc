@@ -29,6 +29,8 @@ std::string type_text(const ConfigKey& key) {
     case ConfigType::choice:    return "one of";
     case ConfigType::next_hops: return "`\"mx\"` or list of hosts";
     case ConfigType::listener:  return "address and port";
+    case ConfigType::address:   return "IP address";
+    case ConfigType::source:    return "name of a source";
     case ConfigType::servers:   return "list of addresses";
     case ConfigType::networks:  return "list of networks";
     case ConfigType::names:     return "list of names";
@@ -50,7 +52,9 @@ std::string standard_text(const ConfigKey& key) {
 }
 
 /// Sections of which a file may hold several, and none by default.
-bool is_repeated(std::string_view section) { return section == "listen" || section == "dkim"; }
+bool is_repeated(std::string_view section) {
+  return section == "listen" || section == "dkim" || section == "source";
+}
 
 }  // namespace
 
@@ -90,6 +94,8 @@ std::string config_defaults_toml() {
       heading.replace(at, 7, "*");
     if (const size_t at = heading.find("DOMAIN"); at != std::string::npos)
       heading.replace(at, 6, "news.example");
+    if (const size_t at = heading.find("NAME"); at != std::string::npos)
+      heading.replace(at, 4, "news");
     out += fmt::format("\n{}{}\n", mark, heading);
     for (const ConfigKey& key : config_keys(section.name)) {
       const std::string setting =
@@ -113,6 +119,10 @@ std::string config_summary(const Config& config) {
   line("shards", config.shards == 0 ? "one a core" : std::to_string(config.shards));
   for (const ListenPolicy& listener : config.listen) line("listen", listener.address);
   if (!config.admin_address.empty()) line("admin", config.admin_address);
+  for (const SourceAddress& source : config.sources)
+    line("source",
+         fmt::format("{}: {} as {}, weight {}", source.source, source.text(),
+                     source.hostname.empty() ? config.hostname : source.hostname, source.weight));
   for (const DkimPolicy& dkim : config.dkim)
     line("dkim", fmt::format("{} with selector {}", dkim.domain, dkim.selector));
   const auto destination_lines = [&](const std::string& pattern) {

@@ -52,6 +52,9 @@ Parsed parse_text(const ConfigKey& key, const toml::node& node) {
     case ConfigType::listener:
       if (io::SocketAddress::parse(*text)) return *text;
       return refused(node, "is not ADDRESS:PORT; write 127.0.0.1:2525 or [::1]:2525");
+    case ConfigType::address:
+      if (parse_address(*text)) return *text;
+      return refused(node, "is not an IP address; write 192.0.2.7 or 2001:db8::7");
     default: return *text;
   }
 }
@@ -185,7 +188,9 @@ std::expected<ConfigValue, std::string> parse_toml_value(const ConfigKey& key,
     case ConfigType::users:
     case ConfigType::secret:
     case ConfigType::mailbox:
-    case ConfigType::listener: return parse_text(key, node);
+    case ConfigType::listener:
+    case ConfigType::address:
+    case ConfigType::source:   return parse_text(key, node);
     case ConfigType::flag:
       if (const auto flag = node.value_exact<bool>()) return *flag;
       return refused(node, "is not true or false");

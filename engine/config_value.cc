@@ -127,6 +127,13 @@ std::optional<NextHop> parse_next_hop(std::string_view text) {
   return hop;
 }
 
+std::optional<io::SocketAddress> parse_address(std::string_view text) {
+  const bool is_v6 = text.find(':') != std::string_view::npos;
+  const auto address =
+      io::SocketAddress::parse(is_v6 ? fmt::format("[{}]:0", text) : fmt::format("{}:0", text));
+  return address ? std::optional(*address) : std::nullopt;
+}
+
 std::optional<std::string> ascii_domain(std::string_view text) {
   if (text.ends_with('.')) text.remove_suffix(1);
   if (text.find('\0') != std::string_view::npos) return std::nullopt;

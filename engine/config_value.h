@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "io/clock.h"
+#include "io/socket_address.h"
 
 namespace sluice::engine {
 
@@ -30,6 +31,9 @@ struct NextHop {
   uint16_t port = 0;  // 0: none written
 };
 std::optional<NextHop> parse_next_hop(std::string_view text);
+
+/// `192.0.2.7` or `2001:db8::7`, as an address with port 0.
+std::optional<io::SocketAddress> parse_address(std::string_view text);
 
 /// The domain in A-labels and lower case (IDNA 2008), without a final dot. nullopt when it is no
 /// domain.

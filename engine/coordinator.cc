@@ -173,9 +173,8 @@ void Coordinator::refuse(std::string message) {
 
 /// O(policies in use), which are few.
 const DestinationPolicy& Coordinator::policy(const Mailing& mailing, std::string_view domain) {
-  DestinationPolicy wanted = config_->destination(domain);
+  DestinationPolicy wanted = config_->destination(domain, mailing.message);
   wanted.protection = protections_.of(wanted.security);
-  if (!mailing.message.next_hop.empty()) wanted.next_hops = {std::string(mailing.message.next_hop)};
   const auto same = std::ranges::find(policies_, wanted);
   return same != policies_.end() ? *same : policies_.emplace_back(std::move(wanted));
 }

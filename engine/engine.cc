@@ -154,8 +154,14 @@ void Engine::run_shard(unsigned index, uint64_t journal_sequence) {
   end_.wait();  // another shard may still wake this ring
 }
 
+/// What this machine lacks; what needs it waits.
+void Engine::warn() {
+  for (const ConfigError& warning : current_.get().warnings) observer_.trouble(warning.text);
+}
+
 void Engine::run() {
   begun_ = true;
+  warn();
   begin_.count_down();
   proactor_->submit(signals_);
   coordinator_->start();
@@ -181,6 +187,7 @@ void Engine::reload() {
     coordinator_->reload(current_.get(), *std::move(protections), *std::move(listeners));
   }
   observer_.reloaded(mistakes);
+  if (mistakes.empty()) warn();
 }
 
 void Engine::signalled(io::Signals&, const io::Completion& completion) {

@@ -70,6 +70,7 @@ class Engine {
   void run_shard(unsigned index, uint64_t journal_sequence);
   Shard::Setup setup(unsigned index, uint64_t journal_sequence);
   void reload();
+  void warn();
   void signalled(io::Signals& op, const io::Completion& completion);
 
   const Config& config_;  // as it was at the start

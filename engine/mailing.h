@@ -105,6 +105,7 @@ struct Batch {
 /// Why a destination takes nothing now, or never will: all its hosts refused, or DNS names none.
 struct Setback {
   bool is_final = false;
+  bool is_ours = false;  // this machine's: nobody's attempt
   smtp::Stage stage = smtp::Stage::connect;
   uint16_t code = 0;
   smtp::EnhancedCode enhanced;

@@ -15,6 +15,11 @@ constexpr uint32_t recipients_per_want = 128;  // about half a block of short en
 constexpr size_t sharing_max = 8192;           // recipients in memory for it, about 1 MiB of blocks
 }  // namespace
 
+Outlet::Outlet(Shard& shard, const Route& route)
+    : shard_(shard),
+      route_(route),
+      sources_(route.policy.source_addresses, shard.loop().proactor().random()) {}
+
 void Outlet::set_permit(uint32_t sessions, HostPlan&& plan) {
   permit_ = sessions;
   awaits_permit_ = false;

@@ -9,6 +9,7 @@
 #include "engine/envelope.h"
 #include "engine/message.h"
 #include "engine/queue/priority_turns.h"
+#include "engine/source_choice.h"
 #include "io/op.h"
 
 namespace sluice::engine {
@@ -21,7 +22,7 @@ class Shard;
 /// they were read with; a block's memory goes as its last recipient is taken.
 class Outlet final : BlockLoad::Listener {
  public:
-  Outlet(Shard& shard, const Route& route) : shard_(shard), route_(route) {}
+  Outlet(Shard& shard, const Route& route);
 
   const Route& route() const { return route_; }
   Shard& shard() { return shard_; }
@@ -37,6 +38,11 @@ class Outlet final : BlockLoad::Listener {
     std::vector<uint16_t> order;  // indices of list->hosts
   };
   Attempt attempt();
+  /// The address that a session to a host of this family is to be bound to; nullptr: any.
+  const SourceAddress* source(int family) { return sources_.next(family); }
+  const SourceAddress& other_source(const SourceAddress& than) const {
+    return sources_.other(than);
+  }
 
   /// Hands the next recipients to a session: one, or as many in a row as go in one transaction, at
   /// most `recipients_max`. False: none now; Session::resume() follows when there are.
@@ -48,7 +54,8 @@ class Outlet final : BlockLoad::Listener {
   void host_failed(const io::SocketAddress& host);
   void session_opened(const io::SocketAddress& host);
   void session_proven();
-  /// `setback`: no host took the session; null: it opened and came to nothing.
+  /// `setback`: no host took the session, or the machine has none of the source's addresses; null:
+  /// it opened and came to nothing.
   void session_refused(SetbackPtr setback);
   /// The session is over and may be destroyed once this returns.
   void session_ended(Session& session, bool was_open);
@@ -96,6 +103,7 @@ class Outlet final : BlockLoad::Listener {
 
   Shard& shard_;
   const Route& route_;
+  SourceChoice sources_;
   std::vector<Load> loads_;
   struct PutBack {
     const Mailing* mailing;

@@ -54,7 +54,12 @@ void Session::connect() {
   state_ = State::connecting;
   next_host_ = same_host_ = settled_ = false;
   connect_.remote = host().address;
-  connect_.local = {};
+  source_ = source_tried_ = outlet_.source(connect_.remote.family());
+  submit_connect();
+}
+
+void Session::submit_connect() {
+  connect_.local = source_ ? source_->local : io::SocketAddress();
   shard_.loop().proactor().submit(connect_);
   arm_deadline();
 }
@@ -64,13 +69,14 @@ void Session::connected(io::Connect& op, const io::Completion& completion) {
   if (completion.result == 0) socket_ = op.socket;
   if (state_ == State::closing) return close_when_idle();
   if (is_shortage(-completion.result)) return not_now();
+  if (source_ && completion.result == -EADDRNOTAVAIL) return bind_elsewhere();
   if (completion.result < 0) return lost(error_text(-completion.result));
   local_ = op.local;
   state_ = State::open;
   broken_ = false;
   smtp::Opening opening = tls_.connected(outlet_.route().policy, host(), shard_.loop().now());
   for (uint64_t& part : opening.nonce) part = shard_.loop().proactor().random();
-  client_.emplace(shard_.hostname(), static_cast<smtp::Client::Listener&>(*this), opening);
+  client_.emplace(hostname(), static_cast<smtp::Client::Listener&>(*this), opening);
   receive_.socket = socket_;
   shard_.loop().proactor().submit(receive_);
   after_event();
@@ -315,6 +321,30 @@ void Session::lost(std::string_view reason) {
 void Session::not_now() {
   shard_.socket_refused();
   close();
+}
+
+/// The machine has not this address, or no port is left with it: another of the source, another
+/// host's family, or no fault of anybody else either.
+void Session::bind_elsewhere() {
+  source_ = &outlet_.other_source(*source_);
+  if (source_ != source_tried_) return submit_connect();
+  if (has_next_host()) {
+    next_host_ = true;
+    return close();
+  }
+  auto setback = std::make_shared<Setback>();
+  setback->is_ours = true;
+  setback->reason = fmt::format("connect: source \"{}\": {} is no address of this machine",
+                                source_->source, source_->text());
+  setback->host = host().name;
+  setback->remote = host().address;
+  shard_.counters().sessions_failed.add();
+  outlet_.session_refused(std::move(setback));
+  close();
+}
+
+std::string_view Session::hostname() const {
+  return source_ && !source_->hostname.empty() ? source_->hostname : shard_.hostname();
 }
 
 void Session::close() {

@@ -55,6 +55,7 @@ class Session final : smtp::Client::Listener, Fates::Intender, LargeBody::Listen
   enum class State : uint8_t { connecting, open, closing };
 
   void connect();
+  void submit_connect();
   void take(std::span<const std::byte> octets);
   void connected(io::Connect& op, const io::Completion& completion);
   void received(io::Receive& op, const io::Completion& completion);
@@ -78,6 +79,8 @@ class Session final : smtp::Client::Listener, Fates::Intender, LargeBody::Listen
   void count_phases();
   void lost(std::string_view reason);
   void not_now();
+  void bind_elsewhere();
+  std::string_view hostname() const;
   void close();
   void close_when_idle();
   void ended();
@@ -131,6 +134,8 @@ class Session final : smtp::Client::Listener, Fates::Intender, LargeBody::Listen
   char* block_ = nullptr;
   Outlet::Attempt attempt_;
   io::Socket socket_;
+  const SourceAddress* source_ = nullptr;        // what it is bound to; null: the system's choice
+  const SourceAddress* source_tried_ = nullptr;  // the first of those for this host
   io::SocketAddress local_;
   io::Connect connect_;
   io::Receive receive_;

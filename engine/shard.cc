@@ -4,6 +4,7 @@
 
 #include "engine/coordinator.h"
 #include "engine/queue/routing.h"
+#include "engine/source_choice.h"
 #include "io/check.h"
 
 namespace sluice::engine {
@@ -251,7 +252,8 @@ void Shard::Home::find_hosts() {
 /// The home lives until it is answered: its queue is not idle.
 void Shard::search(Home& home) {
   finder_.find(home.queue.route().target(), [this, &home](dns::HostListPtr list) {
-    home.queue.hosts_found(std::move(list), queue_now());
+    const auto& from = home.queue.route().policy.source_addresses;
+    home.queue.hosts_found(reachable_from(from, std::move(list)), queue_now());
     mark(home);
     loop_.request_turn();
     if (seekers_.empty() || finder_.searching() >= searches_max) return;

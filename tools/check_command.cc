@@ -57,19 +57,18 @@ int check_command(int argc, char** argv) {
   if (describe || defaults) return EX_OK;
 
   const auto config = engine::Config::find(path);
-  const std::vector<engine::ConfigError> errors =
-      config ? std::vector<engine::ConfigError>() : config.error();
+  const std::vector<engine::ConfigError> errors = config ? config->warnings : config.error();
   if (path.empty())
     path = config && config->source.empty() ? "built-in defaults" : engine::Config::system_path;
   if (json) {
     print_json(path, errors);
-  } else if (config) {
+  } else if (errors.empty()) {
     fmt::print("{}: no mistakes\n{}", path, engine::config_summary(*config));
   } else {
     for (const engine::ConfigError& error : errors) fmt::print(stderr, "{}\n", error.text);
     fmt::print(stderr, "{}: {}\n", path, count_text(errors.size()));
   }
-  return config ? EX_OK : EX_CONFIG;
+  return errors.empty() ? EX_OK : EX_CONFIG;
 }
 
 }  // namespace sluice::tools

@@ -9,6 +9,7 @@
 #include "engine/dns/host_finder.h"
 #include "engine/dns/resolv_conf.h"
 #include "engine/intake/address.h"
+#include "engine/source_choice.h"
 #include "io/event_loop.h"
 #include "io/uring.h"
 #include "tools/command_line.h"
@@ -30,6 +31,7 @@ already waits for the address is told too, why, and until when. Looks only; DNS 
 Examples:
   sluice explain ann@example.net
   sluice explain example.net --priority urgent      a domain will do
+  sluice explain ann@example.net --sender bounce@news.example
   sluice explain ann@example.net --at '2026-11-22 05:27'
   sluice explain ann@example.net --json | jq -r '.timeline[] | [.time, .event] | @tsv'
 
@@ -37,7 +39,7 @@ Exit codes: 0 done, 64 usage, 69 io_uring is not to be had, 78 configuration.
 )";
 
 struct Arguments {
-  std::string address, next_hop, at;
+  std::string address, next_hop, at, sender;
   ConfigurationOptions configuration;
   std::optional<engine::Priority> priority;
   bool json = false;
@@ -56,6 +58,9 @@ void declare(CLI::App& app, Arguments& arguments) {
   app.add_option("--next-hop", arguments.next_hop,
                  "As if delivered to this server, instead of what the configuration says")
       ->type_name("HOST:PORT");
+  app.add_option("--sender", arguments.sender,
+                 "As a campaign of this envelope sender: what it is sent from")
+      ->type_name("ADDRESS");
   arguments.configuration.declare_spool(app);
   arguments.configuration.declare_config(app);
   app.add_flag("--json", arguments.json, "Print the result as JSON");
@@ -105,7 +110,7 @@ engine::dns::HostListPtr find_hosts(io::Proactor& proactor, const engine::Config
                .port = policy.port},
               [&](engine::dns::HostListPtr list) { found = std::move(list); });
   while (!found) loop.turn();
-  return found;
+  return engine::reachable_from(policy.source_addresses, std::move(found));
 }
 
 }  // namespace
@@ -137,9 +142,10 @@ int explain_command(int argc, char** argv) {
   }
   if (const std::string mistake = take_address(arguments.address, out); !mistake.empty())
     return complain(terminal_text(mistake), EX_USAGE);
-  out.policy = config->destination(out.domain);
-  out.lines = policy_table(*config, out.domain);
+  out.policy = config->destination(out.domain, engine::CampaignMessage{.sender = arguments.sender});
+  out.lines = policy_table(*config, out.domain, arguments.sender);
   out.notices = config->notices;
+  out.hostname = config->hostname;
   out.hosts = find_hosts(**ring, *config, out);
   out.events = timeline(out.policy, out.priority, out.accepted_at);
   if (auto view = SpoolView::open(**ring, *config))

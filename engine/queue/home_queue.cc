@@ -1,7 +1,6 @@
 #include "engine/queue/home_queue.h"
 
 #include <algorithm>
-#include <numeric>
 
 #include "engine/queue/range_set.h"
 #include "engine/queue/retry.h"
@@ -10,7 +9,8 @@ namespace sluice::engine::queue {
 
 namespace {
 
-constexpr unsigned endings_max = 4;      // blocks under way to the ender
+constexpr io::Duration own_pause = std::chrono::minutes(1);  // until this machine may be mended
+constexpr unsigned endings_max = 4;                          // blocks under way to the ender
 constexpr uint32_t told_max = 100;       // recipients that the log speaks of at a setback
 constexpr uint32_t overtaking_max = 4;   // batches unasked of a priority that a shard holds
 constexpr uint32_t split_items_min = 8;  // smaller batches are not worth a read of their own
@@ -184,11 +184,6 @@ void HomeQueue::make_due(const Mailing& mailing, const std::vector<Range>& due, 
   if (!due.empty() && !is_release) backed_off_until_ = now.instant;
 }
 
-uint32_t HomeQueue::open() const {
-  return std::accumulate(shards_.begin(), shards_.end(), 0u,
-                         [](uint32_t sum, const ShardShare& s) { return sum + s.open; });
-}
-
 void HomeQueue::session_news(const SessionNews& news, const Now& now) {
   collect_due(now);
   shards_[news.shard].note(news);
@@ -196,6 +191,7 @@ void HomeQueue::session_news(const SessionNews& news, const Now& now) {
   if (news.opened > 0 && std::exchange(refusals_, 0) > 0) notes_.end_row(now.wall);
   if (news.proven > 0) fruitless_ = 0;
   if (news.opened > 0) ramp_.opened(open(), now.instant);
+  if (news.opened > 0 && last_ && last_->is_ours) last_.reset();
   if (news.refused == 0) return;
   const uint32_t still_open = open();
   ramp_.refused(still_open, now.instant);
@@ -223,8 +219,14 @@ void HomeQueue::hosts_found(dns::HostListPtr list, const Now& now) {
 }
 
 void HomeQueue::setback(SetbackPtr why, const Now& now) {
+  const bool is_known = why->is_ours && last_ && last_->is_ours;
+  last_ = std::move(why);
+  if (!is_known) untold_ = last_;
+  if (last_->is_ours) {
+    backed_off_until_ = now.instant + own_pause;
+    return;
+  }
   ++setbacks_, ++refusals_;
-  last_ = untold_ = std::move(why);
   is_exhaustion_due_ = true;
   back_off(false, now);
   notes_.setback({.refusals = saturated(refusals_),
@@ -502,12 +504,6 @@ uint32_t HomeQueue::batch_items_max() const {
   if (able < 2) return UINT32_MAX;
   const uint64_t part = (backlog_.size() + ready()) / (2 * able);
   return static_cast<uint32_t>(std::clamp<uint64_t>(part, split_items_min, UINT32_MAX));
-}
-
-size_t HomeQueue::ready() const {
-  size_t sum = 0;
-  for (const RecipientLine& line : ready_) sum += line.size();
-  return sum;
 }
 
 /// Those that wait for no time of their own.

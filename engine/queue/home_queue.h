@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <numeric>
 #include <utility>
 #include <vector>
 
@@ -44,8 +45,9 @@ struct Ending {
 /// host, that is a *setback*: the queue as a whole waits, on the retry curve, and is tried by one
 /// session again. It counts as an attempt for everybody who waited, at no cost for each: a
 /// recipient knows how many setbacks its queue had when it began to wait, and takes over the
-/// difference when it is lent. A host that refuses a session beside open ones is left at what it
-/// took for a while.
+/// difference when it is lent. What this machine lacks (Setback::is_ours) is nobody's attempt: the
+/// queue is tried again in a minute. A host that refuses a session beside open ones is left at what
+/// it took for a while.
 class HomeQueue {
  public:
   using Now = queue::Now;
@@ -126,11 +128,17 @@ class HomeQueue {
   io::Instant warns(const Mailing& mailing, uint32_t number, const Now& now) const {
     return queue::warns(mailing, number, route_.policy, now);
   }
-  size_t ready() const;
+  size_t ready() const {
+    return std::accumulate(ready_.begin(), ready_.end(), size_t{0},
+                           [](size_t sum, const RecipientLine& line) { return sum + line.size(); });
+  }
   std::array<RecipientLine*, priority_count + 1> lines();
   PriorityTurns::Which with_work() const;
   bool has_work() const { return !backlog_.waiting().empty() || ready() > 0; }
-  uint32_t open() const;
+  uint32_t open() const {
+    return std::accumulate(shards_.begin(), shards_.end(), 0u,
+                           [](uint32_t sum, const ShardShare& shard) { return sum + shard.open; });
+  }
   void collect_due(const Now& now);
   void setback(SetbackPtr why, const Now& now);
   void back_off(bool opened, const Now& now);

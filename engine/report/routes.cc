@@ -6,22 +6,22 @@
 
 namespace sluice::engine::report {
 
-const DestinationPolicy& Routes::policy(std::string_view domain, std::string_view next_hop) {
-  matched_.first.clear();
-  matched_.second = next_hop;
+const DestinationPolicy& Routes::policy(std::string_view domain, const Mailing& mailing) {
+  matched_.sections.clear();
+  matched_.next_hop = mailing.message.next_hop;
+  matched_.source = config_.sender(mailing.message.sender).source;
   for (const auto& section : config_.sections)
-    if (section->weight(domain) != 0) matched_.first.push_back(section.get());
+    if (section->weight(domain) != 0) matched_.sections.push_back(section.get());
   const auto [it, is_new] = known_.try_emplace(matched_, nullptr);
   if (!is_new) return *it->second;
-  DestinationPolicy wanted = config_.destination(domain);
-  if (!next_hop.empty()) wanted.next_hops = {std::string(next_hop)};
+  DestinationPolicy wanted = config_.destination(domain, mailing.message);
   const auto same = std::ranges::find(policies_, wanted);
   it->second = same != policies_.end() ? &*same : &policies_.emplace_back(std::move(wanted));
   return *it->second;
 }
 
-Routes::Key Routes::key(std::string_view domain, std::string_view next_hop) {
-  const DestinationPolicy& policy = this->policy(domain, next_hop);
+Routes::Key Routes::key(std::string_view domain, const Mailing& mailing) {
+  const DestinationPolicy& policy = this->policy(domain, mailing);
   return {&policy, policy.next_hops.empty() ? domain : std::string_view()};
 }
 

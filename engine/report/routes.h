@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/config.h"
+#include "engine/mailing.h"
 
 namespace sluice::engine::report {
 
@@ -16,17 +17,20 @@ class Routes {
  public:
   explicit Routes(const Config& config) : config_(config) {}
 
-  /// For mail to `domain` of a campaign with this `--next-hop` ("" for none). Lives as long as
-  /// this.
-  const DestinationPolicy& policy(std::string_view domain, std::string_view next_hop);
+  /// For mail of `mailing` to `domain`. Lives as long as this.
+  const DestinationPolicy& policy(std::string_view domain, const Mailing& mailing);
 
   /// Mail of one route waits together: the policy, and the domain unless all of the policy goes to
   /// the same next hops.
   using Key = std::pair<const DestinationPolicy*, std::string_view>;
-  Key key(std::string_view domain, std::string_view next_hop);
+  Key key(std::string_view domain, const Mailing& mailing);
 
  private:
-  using Matched = std::pair<std::vector<const Config::Section*>, std::string>;
+  struct Matched {
+    std::vector<const Config::Section*> sections;
+    std::string next_hop, source;
+    friend auto operator<=>(const Matched&, const Matched&) = default;
+  };
 
   const Config& config_;
   std::deque<DestinationPolicy> policies_;

@@ -61,6 +61,7 @@ complete -c sluice -n '__fish_seen_subcommand_from explain' -l help -d 'options 
 complete -c sluice -n '__fish_seen_subcommand_from explain' -l at -x -d 'accepted at this time'
 complete -c sluice -n '__fish_seen_subcommand_from explain' -l priority -x -a 'urgent normal non-urgent' -d 'how long it may wait'
 complete -c sluice -n '__fish_seen_subcommand_from explain' -l next-hop -x -d 'as if delivered to this server'
+complete -c sluice -n '__fish_seen_subcommand_from explain' -l sender -x -d 'as a campaign of this sender'
 complete -c sluice -n '__fish_seen_subcommand_from explain' -l spool -x -a '(__fish_complete_directories)' -d 'the spool'
 complete -c sluice -n '__fish_seen_subcommand_from explain' -l config -r -F -d 'configuration'
 complete -c sluice -n '__fish_seen_subcommand_from explain' -l json -d 'result as JSON'

@@ -109,13 +109,25 @@ std::string Explanation::hosts_text() const {
   return out;
 }
 
+/// "": the system chooses.
+std::string Explanation::sources_text() const {
+  if (policy.source_addresses.empty()) return "";
+  const PolicyLine& source = line("source");
+  std::string out = fmt::format("\nSent from: source = {} ({})\n", terminal_text(source.value),
+                                terminal_text(source.place));
+  for (const engine::SourceAddress& from : policy.source_addresses)
+    out += fmt::format("  {} {} weight {}\n", fitted(from.text(), 40),
+                       fitted(from.hostname.empty() ? hostname : from.hostname, 30), from.weight);
+  return out;
+}
+
 /// `prefix` "" stands for keys without a dot.
 std::string Explanation::lines_text(std::string_view heading, std::string_view prefix) const {
   std::string out = fmt::format("\n{}\n", heading);
   for (const PolicyLine& line : lines) {
-    const bool is_wanted = prefix.empty()
-                               ? line.key.find('.') == line.key.npos && line.key != "next_hop"
-                               : line.key.starts_with(prefix);
+    const bool is_wanted = prefix.empty() ? line.key.find('.') == line.key.npos &&
+                                                line.key != "next_hop" && line.key != "source"
+                                          : line.key.starts_with(prefix);
     if (is_wanted)
       out += fmt::format("  {} {} {}\n", fitted(line.key, 30),
                          fitted(terminal_text(line.value), 20), terminal_text(line.place));
@@ -206,6 +218,7 @@ std::string Explanation::timeline_text() const {
 std::string Explanation::text() const {
   std::string out = fmt::format("{}\n", address.empty() ? domain : address);
   out += hosts_text();
+  out += sources_text();
   out += waiting_text();
   out += lines_text("Limits, TLS, hold", "");
   out += lines_text("Deadlines", "timeout.");
@@ -219,6 +232,11 @@ std::string Explanation::json() const {
   for (const engine::dns::Host& host : hosts->hosts)
     out["hosts"].push_back(
         {{"preference", host.preference}, {"host", host.name}, {"remote", host.address.text()}});
+  for (const engine::SourceAddress& from : policy.source_addresses)
+    out["sources"].push_back({{"source", from.source},
+                              {"local", from.text()},
+                              {"hostname", from.hostname.empty() ? hostname : from.hostname},
+                              {"weight", from.weight}});
   if (const auto& failure = hosts->failure)
     out["failure"] = {{"permanent", failure->result == engine::smtp::Result::permanent},
                       {"enhanced", enhanced_text(failure->enhanced)},

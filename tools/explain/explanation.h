@@ -41,6 +41,7 @@ struct Explanation {
   std::vector<TimelineEvent> events;
   std::optional<WaitingThere> waiting;                // nullopt: there is no spool to look at
   engine::Notices notices = engine::Notices::sender;  // report.notices
+  std::string hostname;                               // engine.hostname
 
   std::string text() const;
   std::string json() const;
@@ -48,6 +49,7 @@ struct Explanation {
  private:
   const PolicyLine& line(std::string_view key) const;
   std::string hosts_text() const;
+  std::string sources_text() const;
   std::string lines_text(std::string_view heading, std::string_view prefix) const;
   std::string waiting_text() const;
   std::string timeline_text() const;

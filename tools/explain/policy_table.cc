@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <deque>
 
 #include "engine/config_section.h"
@@ -87,7 +88,8 @@ std::string place_text(const engine::ConfigPlace& place) {
   return place.line == 0 ? place.file : fmt::format("{}:{}", place.file, place.line);
 }
 
-std::vector<PolicyLine> policy_table(const Config& config, std::string_view domain) {
+std::vector<PolicyLine> policy_table(const Config& config, std::string_view domain,
+                                     std::string_view sender) {
   std::vector<PolicyLine> out;
   auto path = paths().begin();
   for (const ConfigKey& key : engine::config_keys()) {
@@ -96,6 +98,9 @@ std::vector<PolicyLine> policy_table(const Config& config, std::string_view doma
                    place_text(config.place(domain, *path))});
     ++path;
   }
+  const engine::SenderPolicy own = sender.empty() ? engine::SenderPolicy() : config.sender(sender);
+  const auto source = std::ranges::find(out, "source", &PolicyLine::key);
+  if (!own.source.empty()) source->value = own.source, source->place = place_text(own.source_place);
   return out;
 }
 

@@ -21,7 +21,9 @@ std::string place_text(const engine::ConfigPlace& place);
 /// The key that says how long mail of this priority may wait.
 std::string_view expiry_key(engine::Priority priority);
 
-/// Every key that decides about mail to `domain`, in the order of the reference.
-std::vector<PolicyLine> policy_table(const engine::Config& config, std::string_view domain);
+/// Every key that decides about mail to `domain`, in the order of the reference; of campaigns of
+/// `sender`, unless it is "".
+std::vector<PolicyLine> policy_table(const engine::Config& config, std::string_view domain,
+                                     std::string_view sender);
 
 }  // namespace sluice::tools

@@ -376,6 +376,63 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"[dkim.\"a.example\"]\nselector = \"s\"\n",
                 "t.toml:1: dkim.\"a.example\".key: is missing"}));
 
+constexpr std::string_view two_sources = R"([[source."news"]]
+address = "192.0.2.1"
+hostname = "out1.news.example"
+weight = 2
+[[source."news"]]
+address = "2001:db8::1"
+[[source."alerts"]]
+address = "192.0.2.9"
+)";
+
+TEST(Config, a_source_is_a_pool_of_addresses_with_names) {
+  const Config config = parsed(std::string(two_sources) +
+                               "[destination.\"*\"]\nsource = \"news\"\n"
+                               "[destination.\"own.example\"]\nsource = \"\"\n");
+  const DestinationPolicy policy = config.destination("example.net");
+  ASSERT_EQ(policy.source_addresses.size(), 2u);
+  EXPECT_EQ(policy.source_addresses[0].text(), "192.0.2.1");
+  EXPECT_EQ(policy.source_addresses[0].hostname, "out1.news.example");
+  EXPECT_EQ(policy.source_addresses[0].weight, 2u);
+  EXPECT_EQ(policy.source_addresses[1].text(), "2001:db8::1");
+  EXPECT_EQ(policy.source_addresses[1].hostname, "");
+  EXPECT_EQ(policy.source_addresses[1].weight, 1u);
+  EXPECT_TRUE(config.destination("own.example").source_addresses.empty());
+  EXPECT_NE(policy, config.destination("own.example"));
+}
+
+TEST(Config, a_campaign_goes_from_the_source_of_its_sender_before_that_of_its_destination) {
+  const Config config = parsed(std::string(two_sources) +
+                               "[destination.\"*\"]\nsource = \"news\"\n"
+                               "[sender.\"*@alerts.example\"]\nsource = \"alerts\"\n");
+  const auto source = [&](std::string_view sender) {
+    return config.destination("example.net", CampaignMessage{.sender = sender}).source;
+  };
+  EXPECT_EQ(source("a@alerts.example"), "alerts");
+  EXPECT_EQ(source("a@news.example"), "news");
+  EXPECT_EQ(source(""), "news");
+  const DestinationPolicy policy =
+      config.destination("example.net", CampaignMessage{.sender = "a@alerts.example"});
+  ASSERT_EQ(policy.source_addresses.size(), 1u);
+  EXPECT_EQ(policy.source_addresses[0].text(), "192.0.2.9");
+}
+
+TEST(Config, mistakes_about_sources_are_told) {
+  EXPECT_THAT(
+      mistakes("[destination.\"*\"]\nsource = \"newz\"\n" + std::string(two_sources)),
+      ElementsAre("t.toml:2: destination.\"*\".source: there is no [[source.\"newz\"]]; did "
+                  "you mean \"news\"?"));
+  EXPECT_THAT(mistakes("[[source.\"a\"]]\naddress = \"out1.example\"\n"),
+              ElementsAre(HasSubstr("\"out1.example\" is not an IP address")));
+  EXPECT_THAT(mistakes("[[source.\"a\"]]\naddress = \"192.0.2.1\"\n[[source.\"a\"]]\naddress = "
+                       "\"192.0.2.1\"\n"),
+              ElementsAre(HasSubstr("t.toml:4: source.a.address: \"192.0.2.1\" is another")));
+  EXPECT_THAT(mistakes("[[source.\"a\"]]\nweight = 1\n"), ElementsAre(HasSubstr("is missing")));
+  EXPECT_THAT(mistakes("[source]\naddress = \"192.0.2.1\"\n"),
+              ElementsAre(HasSubstr("write [[source.\"news\"]]")));
+}
+
 TEST(Config, the_weight_of_a_sender_goes_by_its_domain) {
   const auto config = Config::parse(R"(
 [sender."*@News.example"]
@@ -428,6 +485,19 @@ TEST_F(ConfigFile, that_names_one_that_cannot_be_read_is_told_by_its_field) {
           ":2: admin.token_file: \"/nonexistent/token\" cannot be read: No such file or directory");
   EXPECT_EQ(config.error()[0].line, 2u);
   EXPECT_EQ(config.error()[0].field, "admin.token_file");
+}
+
+TEST_F(ConfigFile, that_names_an_address_which_this_machine_lacks_is_good_with_a_warning) {
+  const std::string path = write("sluice.toml", std::string(two_sources) +
+                                                    "[[source.\"here\"]]\naddress = "
+                                                    "\"127.0.0.7\"\n");
+  const auto config = Config::load(path);
+  ASSERT_TRUE(config);
+  std::vector<unsigned> lines;
+  for (const ConfigError& warning : config->warnings) lines.push_back(warning.line);
+  EXPECT_THAT(lines, ElementsAre(2, 6, 8));
+  EXPECT_EQ(config->warnings[0].text,
+            path + ":2: source.news.address: \"192.0.2.1\" is not an address of this machine");
 }
 
 TEST_F(ConfigFile, tells_a_key_that_is_not_its_certificates) {

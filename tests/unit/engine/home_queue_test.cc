@@ -245,6 +245,33 @@ TEST(HomeQueue, a_setback_counts_as_an_attempt_for_all_who_waited_and_for_nobody
   EXPECT_EQ(attempts.at(80), 0u);
 }
 
+TEST(HomeQueue, what_this_machine_lacks_is_told_and_waited_for_and_is_nobodys_attempt) {
+  World world(1);
+  world.policy.retry.connect_attempts_max = 1;
+  world.add(mailing(95), {{0, 95}});
+  auto why = std::make_shared<Setback>();
+  why->is_ours = true;
+  why->reason = "connect: no such address here";
+  world.queue->session_news({.route = &world.route, .refused = 1, .setback = why}, world.time());
+  world.serve();
+  EXPECT_EQ(world.permits[0], 0u);
+  EXPECT_TRUE(world.waits.empty());
+  ASSERT_EQ(world.endings.size(), 1u);
+  EXPECT_EQ(world.endings[0].second.kind, spool::OutcomeKind::deferred);
+  EXPECT_EQ(world.endings[0].second.why->reason, why->reason);
+  EXPECT_EQ(world.endings[0].second.until, world.now + 60s);
+  world.all_told();
+  world.now += 60s;
+  world.queue->session_news({.route = &world.route, .refused = 1, .setback = why}, world.time());
+  world.serve();
+  EXPECT_TRUE(world.endings.empty()) << "the log knows";
+  world.now += 60s;
+  world.lend_all();
+  for (const auto& batch : world.granted[0])
+    for (const Item item : batch->items) EXPECT_EQ(item.attempts, 0);
+  EXPECT_EQ(world.numbers().size(), 95u);
+}
+
 TEST(HomeQueue, tells_of_a_setback_once_with_those_who_would_be_next) {
   World world(1);
   world.add(mailing(1000), {{0, 1000}});

@@ -121,7 +121,7 @@ TEST(PolicyTable, names_the_line_that_decided) {
       "test.toml");
   ASSERT_TRUE(config.has_value());
   const auto find = [&](std::string_view domain, std::string_view key) {
-    const auto lines = policy_table(*config, domain);
+    const auto lines = policy_table(*config, domain, "");
     const auto found = std::ranges::find(lines, key, &PolicyLine::key);
     return found == lines.end() ? std::string() : found->value + " " + found->place;
   };
