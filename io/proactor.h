@@ -30,6 +30,9 @@ class Proactor {
   /// The clocks as the last wait() read them.
   virtual Instant now() const = 0;
   virtual WallTime wall() const = 0;
+  /// The monotonic clock read now: how long a turn's work has taken so far. Where time stands still
+  /// within a turn it is now().
+  virtual Instant clock() const { return now(); }
 
   /// 64 random bits, unpredictable to a peer (in the simulated world: from the seed).
   virtual uint64_t random() = 0;

@@ -154,6 +154,8 @@ void UringProactor::read_clocks() {
   wall_ = WallTime(read_clock(CLOCK_REALTIME));
 }
 
+Instant UringProactor::clock() const { return Instant(read_clock(CLOCK_MONOTONIC)); }
+
 io_uring_sqe& UringProactor::next_sqe() {
   for (;;) {
     if (io_uring_sqe* sqe = io_uring_get_sqe(&ring_)) return *sqe;

@@ -37,6 +37,7 @@ class UringProactor final : public Proactor {
   unsigned wait(Instant until, unsigned budget) override;
   Instant now() const override { return now_; }
   WallTime wall() const override { return wall_; }
+  Instant clock() const override;
   uint64_t random() override;
   void wake(Proactor& from) override;
   unsigned in_flight() const override { return in_flight_; }
