@@ -115,6 +115,8 @@ struct SenderPolicy {
 
 struct DkimPolicy {
   std::string domain, selector, key;
+  io::WallTime start{}, end = io::WallTime::max();  // when it signs
+  io::Duration expire{};                            // of a signature; 0: never
 };
 
 struct ConfigError {

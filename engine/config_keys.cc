@@ -31,6 +31,9 @@ void assign(Member& member, const ConfigValue& value) {
     }
   } else if constexpr (std::is_same_v<Member, io::SocketAddress>) {
     member = *parse_address(std::get<std::string>(value));
+  } else if constexpr (std::is_same_v<Member, io::WallTime>) {
+    // "" leaves what stands for no limit.
+    if (const auto* time = std::get_if<io::WallTime>(&value)) member = *time;
   } else {
     member = std::get<Member>(value);
   }
@@ -82,8 +85,10 @@ constexpr ConfigSection sections[] = {
      "An SMTP server for mail to relay; one section for each address. None: no server."},
     {"admin", "[admin]", "The HTTP interface for metrics and control."},
     {"dkim", "[[dkim.\"DOMAIN\"]]",
-     "A DKIM signature for messages from `DOMAIN`. TOML allows `[dkim.\"DOMAIN\"]` once a domain; "
-     "for several signatures write `[[dkim.\"DOMAIN\"]]` for each."},
+     "A DKIM signature (docs/dkim.md) for messages whose From is of `DOMAIN`, or of one below it "
+     "that "
+     "has no section of its own. TOML allows `[dkim.\"DOMAIN\"]` once a domain; for several "
+     "signatures write `[[dkim.\"DOMAIN\"]]` for each."},
 };
 
 constexpr ConfigKey keys[] = {
@@ -321,11 +326,25 @@ constexpr ConfigKey keys[] = {
      "File with the token that callers must show. Empty: loopback only, read only.",
      into<Config, &Config::admin_token_file>},
 
-    {"dkim", "selector", text, "", "", "", "", false,
+    {"dkim", "selector", selector, "", "", "", "", false,
      "Selector: the key is published at `SELECTOR._domainkey.DOMAIN`.",
      into<DkimPolicy, &DkimPolicy::selector>},
-    {"dkim", "key", file, "", "", "", "", false, "PEM file with the private key, RSA or Ed25519.",
+    {"dkim", "key", secret, "", "", "", "", false,
+     "PEM file with the private key, RSA of 1024 to 2048 bits or Ed25519; for its owner alone "
+     "(`chmod 600`).",
      into<DkimPolicy, &DkimPolicy::key>},
+    {"dkim", "start", time, "\"\"", "", "", "", true,
+     "Signs from then on, `2026-12-01T00:00:00Z`. Empty: always did.",
+     into<DkimPolicy, &DkimPolicy::start>},
+    {"dkim", "end", time, "\"\"", "", "", "", true,
+     "Signs until then. Empty: for ever. The record in DNS has to stay for as long as mail is on "
+     "its "
+     "way.",
+     into<DkimPolicy, &DkimPolicy::end>},
+    {"dkim", "expire", duration, "\"14d\"", "1h", "365d", "", true,
+     "A signature is good for so long (its tag x=), counted from when the message is sent. Empty: "
+     "for ever.",
+     into<DkimPolicy, &DkimPolicy::expire>},
 };
 
 }  // namespace

@@ -19,11 +19,13 @@ enum class ConfigType : uint8_t {
   file,       // std::string: a file that this process can read
   users,      // std::string: a file of users and hashes
   secret,     // std::string: a file that nobody else may look into
+  selector,   // std::string: labels as in a host name
   mailbox,    // std::string: local@domain
   flag,       // bool
   count,      // int64_t within the range
   number,     // double within the range
   duration,   // io::Duration within the range
+  time,       // io::WallTime; none: std::string, empty
   rate,       // double: a second
   choice,     // ConfigChoice
   next_hops,  // std::vector<std::string>; empty: "mx"
@@ -41,8 +43,8 @@ struct ConfigChoice {
   uint8_t index = 0;      // in the order of `choices`
 };
 
-using ConfigValue = std::variant<bool, int64_t, double, std::string, io::Duration, ConfigChoice,
-                                 std::vector<std::string>, std::vector<io::Duration>>;
+using ConfigValue = std::variant<bool, int64_t, double, std::string, io::Duration, io::WallTime,
+                                 ConfigChoice, std::vector<std::string>, std::vector<io::Duration>>;
 
 /// One key of the configuration. Parsing, checks, built-in defaults, docs/configuration.md and
 /// `sluice check --defaults` all read the table of these.

@@ -15,6 +15,7 @@
 #include "engine/config_section.h"
 #include "engine/config_toml.h"
 #include "engine/config_value.h"
+#include "engine/dkim/key.h"
 #include "engine/intake/users.h"
 #include "engine/nearest_name.h"
 #include "engine/protection.h"
@@ -66,6 +67,7 @@ class Reader {
   void check_sources();
   void read_listeners(const toml::node& node);
   void read_dkim(const toml::table& domains);
+  void check_signer(const DkimPolicy& policy, const toml::table& table, const std::string& field);
   void check_listener(const ListenPolicy& listener, const toml::table& table);
   void check_certificate(const ListenPolicy& listener, const toml::table& table);
   void check_admin(const toml::table& table);
@@ -464,7 +466,9 @@ void Reader::read_dkim(const toml::table& domains) {
                 "is not a section; write [dkim.\"example.net\"], the domain in quotes");
     for (const toml::table* table : tables) {
       DkimPolicy policy{.domain = domain.value_or("")};
+      store_standards("dkim", &policy);
       read_object("dkim", field, *table, &policy);
+      check_signer(policy, *table, field);
       for (const DkimPolicy& other : config_.dkim)
         if (other.domain == policy.domain && other.selector == policy.selector &&
             !policy.selector.empty())
@@ -473,6 +477,16 @@ void Reader::read_dkim(const toml::table& domains) {
       config_.dkim.push_back(std::move(policy));
     }
   }
+}
+
+void Reader::check_signer(const DkimPolicy& policy, const toml::table& table,
+                          const std::string& field) {
+  if (policy.end <= policy.start && table.contains("end"))
+    add_error(line_of(*table.get("end")), config_field(field, "end"), "is not later than start");
+  if (!look_at_files_ || policy.key.empty()) return;
+  if (const auto key = dkim::Key::load(policy.key); !key)
+    add_error(line_of(*table.get("key")), config_field(field, "key"),
+              fmt::format("\"{}\" {}", policy.key, key.error()));
 }
 
 std::expected<Config, std::vector<ConfigError>> Reader::result() && {

@@ -20,11 +20,13 @@ std::string type_text(const ConfigKey& key) {
     case ConfigType::file:
     case ConfigType::users:
     case ConfigType::secret:    return "file";
+    case ConfigType::selector:  return "selector";
     case ConfigType::mailbox:   return "mail address";
     case ConfigType::flag:      return "true or false";
     case ConfigType::count:     return "whole number";
     case ConfigType::number:    return "number";
     case ConfigType::duration:  return "duration";
+    case ConfigType::time:      return "time";
     case ConfigType::rate:      return "rate";
     case ConfigType::choice:    return "one of";
     case ConfigType::next_hops: return "`\"mx\"` or list of hosts";

@@ -49,6 +49,9 @@ Parsed parse_text(const ConfigKey& key, const toml::node& node) {
       if (is_mailbox) return *text;
       return refused(node, "is not a mail address; write one such as postmaster@example.net");
     }
+    case ConfigType::selector:
+      if (is_hostname(*text)) return *text;
+      return refused(node, "is not a selector; write one such as s1 or 2026-12.mail");
     case ConfigType::listener:
       if (io::SocketAddress::parse(*text)) return *text;
       return refused(node, "is not ADDRESS:PORT; write 127.0.0.1:2525 or [::1]:2525");
@@ -88,6 +91,22 @@ std::expected<io::Duration, std::string> parse_one_duration(const ConfigKey& key
   if (*duration < *parse_duration(key.min) || *duration > *parse_duration(key.max))
     return refused(node, fmt::format("is out of range; the range is {}", range_text(key)));
   return *duration;
+}
+
+Parsed parse_time(const toml::node& node) {
+  if (node.value_exact<std::string>() == "") return std::string();
+  const auto time = node.value_exact<toml::date_time>();
+  const auto known = [&] {
+    return std::chrono::year_month_day(std::chrono::year(time->date.year),
+                                       std::chrono::month(time->date.month),
+                                       std::chrono::day(time->date.day));
+  };
+  if (!time || !time->offset || !known().ok())
+    return refused(node, "is not a time with its zone; write 2026-12-01T00:00:00Z, without quotes");
+  const auto since_midnight =
+      std::chrono::hours(time->time.hour) + std::chrono::minutes(time->time.minute) +
+      std::chrono::seconds(time->time.second) - std::chrono::minutes(time->offset->minutes);
+  return io::WallTime(std::chrono::sys_days(known())) + since_midnight;
 }
 
 Parsed parse_rate_value(const toml::node& node) {
@@ -187,6 +206,7 @@ std::expected<ConfigValue, std::string> parse_toml_value(const ConfigKey& key,
     case ConfigType::file:
     case ConfigType::users:
     case ConfigType::secret:
+    case ConfigType::selector:
     case ConfigType::mailbox:
     case ConfigType::listener:
     case ConfigType::address:
@@ -201,6 +221,7 @@ std::expected<ConfigValue, std::string> parse_toml_value(const ConfigKey& key,
       if (!duration) return std::unexpected(duration.error());
       return *duration;
     }
+    case ConfigType::time:      return parse_time(node);
     case ConfigType::rate:      return parse_rate_value(node);
     case ConfigType::choice:    return parse_choice(key, node);
     case ConfigType::next_hops: return parse_next_hops(node);
