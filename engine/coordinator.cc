@@ -305,7 +305,7 @@ std::vector<Range> Coordinator::changed(const std::vector<queue::Routing::Span>&
 
 /// Queues are told what stands before anybody comes to them from another one.
 void Coordinator::reload(const Config& config, Protections&& protections,
-                         intake::SmtpListeners&& listeners) {
+                         intake::SmtpListeners&& listeners, const dkim::KeyringPtr& keys) {
   if (stopping_) return;
   std::map<const Mailing*, std::vector<queue::Routing::Span>> before;
   for (const auto& [mailing, live] : live_) before[mailing] = spans(*mailing);
@@ -326,7 +326,7 @@ void Coordinator::reload(const Config& config, Protections&& protections,
   }
   routing_ = std::move(routing);
   const auto listen = std::make_shared<const intake::SmtpListeners>(std::move(listeners));
-  broadcast([&] { return Reload{routing_, listen}; });
+  broadcast([&] { return Reload{routing_, listen, keys}; });
   shard_.loop().request_turn();
 }
 

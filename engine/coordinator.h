@@ -80,9 +80,10 @@ class Coordinator final : spool::Spool::Listener, queue::RuleWatch::Listener {
   void stop();
   void reopen_logs();
   /// What waits goes by `config` from now on, which outlives this: to other hosts where it names
-  /// others, also what is deferred; and listeners. O(destinations of all live mailings, and what
-  /// waits for those that changed). Attempts under way end as they were begun.
-  void reload(const Config& config, Protections&& protections, intake::SmtpListeners&& listeners);
+  /// others, also what is deferred; listeners and keys too. O(destinations of all live mailings,
+  /// and what waits for those that changed). Attempts under way end as they were begun.
+  void reload(const Config& config, Protections&& protections, intake::SmtpListeners&& listeners,
+              const dkim::KeyringPtr& keys);
   const Protections& protections() const { return protections_; }
 
   const Totals& totals() const { return totals_; }

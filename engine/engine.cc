@@ -80,6 +80,7 @@ Shard::Setup Engine::setup(unsigned index, uint64_t journal_sequence) {
           .dns = {.servers = dns_servers_,
                   .hostname = config_.hostname,
                   .own_addresses = own_addresses(config_)},
+          .keys = keys_,
           .notices = {.spool = config_.spool,
                       .hostname = config_.hostname,
                       .postmaster = config_.postmaster,
@@ -94,6 +95,9 @@ std::expected<void, EngineError> Engine::open() {
   if (options_.reread) io::block_signals({SIGHUP});
   auto protections = Protections::load(config_, {});
   if (!protections) return std::unexpected(EngineError{EX_CONFIG, protections.error().text()});
+  auto keys = dkim::Keyring::load(config_.dkim);
+  if (!keys) return std::unexpected(EngineError{EX_CONFIG, keys.error()});
+  keys_ = *std::move(keys);
   auto ring = io::open_uring(options_.uring);
   if (!ring) return std::unexpected(EngineError{EX_UNAVAILABLE, ring.error().message});
   proactor_ = std::move(*ring);
@@ -182,9 +186,12 @@ void Engine::reload() {
   std::expected<Protections, ProtectionError> protections;
   if (mistakes.empty()) protections = Protections::load(*next, coordinator_->protections());
   if (!protections) mistakes.push_back(protections.error().text());
+  std::expected<dkim::KeyringPtr, std::string> keys;
+  if (mistakes.empty()) keys = dkim::Keyring::load(next->dkim);
+  if (!keys) mistakes.push_back(std::move(keys.error()));
   if (mistakes.empty()) {
     current_.set(*std::move(next));
-    coordinator_->reload(current_.get(), *std::move(protections), *std::move(listeners));
+    coordinator_->reload(current_.get(), *std::move(protections), *std::move(listeners), *keys);
   }
   observer_.reloaded(mistakes);
   if (mistakes.empty()) warn();

@@ -81,6 +81,7 @@ class Engine {
   Mesh mesh_;
   report::Counters counters_;
   std::vector<intake::SmtpListenerPtr> listeners_;
+  dkim::KeyringPtr keys_;                     // at the start
   std::unique_ptr<intake::Errands> errands_;  // where it listens
   std::unique_ptr<io::Proactor> proactor_;
   std::unique_ptr<io::EventLoop> loop_;

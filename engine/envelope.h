@@ -53,6 +53,8 @@ class Envelope {
 
   /// What is to be offered; borrows from here. Begins the content, but that of a large letter.
   smtp::Transaction transaction();
+  /// What writes the content, but that of a large letter.
+  mail::Merge& merge() { return held_.merge; }
   /// The content from its beginning.
   void rewind() { held_.begin_merge(); }
 

@@ -19,6 +19,10 @@ namespace intake {
 struct SmtpListener;
 }
 
+namespace dkim {
+class Keyring;
+}
+
 namespace queue {
 struct EarlierRun;
 struct Routing;
@@ -205,10 +209,11 @@ struct Trouble {
 struct ReopenLog {};
 
 // Coordinator -> all: SIGHUP. What waits goes where `routing` has it; mail comes in as `listen` has
-// it.
+// it; messages are signed with `keys`.
 struct Reload {
   std::shared_ptr<const queue::Routing> routing;
   std::shared_ptr<const std::vector<std::shared_ptr<const intake::SmtpListener>>> listen;
+  std::shared_ptr<const dkim::Keyring> keys;
 };
 
 using Message = std::variant<std::monostate, AddSource, Permit, Grant, Want, GiveBack, SessionNews,

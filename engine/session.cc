@@ -149,6 +149,10 @@ bool Session::fill() {
     smtp::Transaction transaction = envelope->transaction();
     if (envelope->letter() && envelope->letter()->is_large())
       transaction.body = &large_body(*envelope);
+    if (shard_.signing_desk().has_keys()) {
+      transaction.body = &signed_content(*envelope, *transaction.body);
+      transaction.bytes += shard_.signing_desk().keys()->bytes_max();
+    }
     transaction.withholds_dot = shard_.in_doubt() != InDoubtPolicy::resend;
     ++transactions_;
     envelope->is_offered = true;
@@ -197,9 +201,13 @@ void Session::send_outgoing() {
 void Session::after_event() {
   if (!client_->is_closed()) pump();
   if (client_->is_closed()) return close();
-  const LargeBody* const body = awaited_body();
-  if (body && !body->failure().empty()) return lost(body->failure());
-  if (waits_for_buffer_ || body)
+  const Envelope* const awaited = awaited_content();
+  if (awaited) {
+    const LargeBody* const body = bodies_[index(*awaited)].get();
+    if (body && !body->failure().empty()) return lost(body->failure());
+    if (const auto& content = signed_[index(*awaited)]) content->ask();
+  }
+  if (waits_for_buffer_ || awaited)
     return shard_.loop().timers().cancel(timer_);  // our delay, not the peer's
   arm_deadline();
   if (client_->stage() == Stage::idle && !send_.in_flight && !std::exchange(idles_, true))
@@ -215,16 +223,41 @@ LargeBody& Session::large_body(const Envelope& envelope) {
   return *body;
 }
 
-/// The one that is being sent, when all that was read of it is: our disk is slow.
-const LargeBody* Session::awaited_body() const {
+smtp::Body& Session::signed_content(Envelope& envelope, smtp::Body& content) {
+  std::unique_ptr<SignedContent>& made = signed_[index(envelope)];
+  if (!made)
+    made = std::make_unique<SignedContent>(shard_.signing_desk(),
+                                           static_cast<SignedContent::Owner&>(*this));
+  made->begin(envelope.mailing(), content, envelope.letter() ? nullptr : &envelope.merge());
+  return *made;
+}
+
+/// The one that is being sent, when all that there was of it is: our disk is slow, or it is not
+/// signed yet.
+const Envelope* Session::awaited_content() const {
   if (client_->stage() != Stage::block || send_.in_flight) return nullptr;
   const Envelope* first = nullptr;
   for (const Envelope& envelope : envelopes_)
     if (envelope.is_offered && (first == nullptr || envelope.number < first->number))
       first = &envelope;
-  const LargeBody* const body = first ? bodies_[index(*first)].get() : nullptr;
-  return body && !body->is_ready() ? body : nullptr;
+  if (first == nullptr) return nullptr;
+  const SignedContent* const content = signed_[index(*first)].get();
+  const LargeBody* const body = bodies_[index(*first)].get();
+  const bool is_ready =
+      content && content->is_begun() ? content->is_ready() : !body || body->is_ready();
+  return is_ready ? nullptr : first;
 }
+
+void Session::read_again(SignedContent& content) {
+  const auto place = std::ranges::find(signed_, &content, &std::unique_ptr<SignedContent>::get);
+  Envelope& envelope = envelopes_[static_cast<size_t>(place - signed_.begin())];
+  if (envelope.letter() && envelope.letter()->is_large())
+    large_body(envelope);
+  else
+    envelope.rewind();
+}
+
+void Session::content_signed(SignedContent&) { resume(); }
 
 void Session::body_loaded() {
   if (state_ == State::closing) return close_when_idle();
@@ -433,6 +466,7 @@ void Session::transaction_ended(smtp::TransactionNumber transaction) {
   Envelope& envelope = of(transaction);
   // Without pipelining, each RCPT in vain is a round trip.
   if (envelope.was_split) recipients_taken_ = std::max(envelope.accepted, 1u);
+  if (const auto& content = signed_[index(envelope)]) content->end();
   if (std::unique_ptr<LargeBody>& body = bodies_[index(envelope)]) {
     body->end();
     if (!body->is_in_flight()) body.reset();
@@ -448,7 +482,9 @@ void Session::count_phases() {
 }
 
 void Session::transaction_returned(smtp::TransactionNumber transaction) {
-  of(transaction).is_offered = false;
+  Envelope& envelope = of(transaction);
+  envelope.is_offered = false;
+  if (const auto& content = signed_[index(envelope)]) content->end();
 }
 
 /// What is not to be sent twice, whatever happens: that it may have been sent is on the disk first.

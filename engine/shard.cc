@@ -66,9 +66,11 @@ Shard::Shard(io::EventLoop& loop, Mesh& mesh, const Setup& setup)
       fates_(loop, mesh, setup.index, *this, counters(), setup.notices),
       finder_(loop, setup.dns),
       ender_(loop, fates_, *this),
+      signing_desk_(loop),
       sessions_(sessions_of(setup.socket_slots)),
       queue_news_{.shard = setup.index},
       queue_news_sent_(queue_news_) {
+  signing_desk_.set_keys(setup.keys);
   mesh_.attach(index_, loop_.proactor());
   loop_.add(*this);
   sweep_.bind<&Shard::sweep>(this);
@@ -189,6 +191,7 @@ void Shard::reload(Reload& news) {
       mark(*home);
     }
   }
+  signing_desk_.set_keys(std::move(news.keys));
   if (intake_) intake_->reload(*news.listen);
 }
 
@@ -214,7 +217,10 @@ void Shard::handle(Message&& message) {
     }
     void operator()(Permit& m) { shard.outlet(*m.route).set_permit(m.sessions, std::move(m.plan)); }
     void operator()(Grant& m) { shard.outlet(*m.route).grant(std::move(m.batch), m.is_asked); }
-    void operator()(Finished& m) { shard.fates_.campaign_finished(m.uid); }
+    void operator()(Finished& m) {
+      shard.fates_.campaign_finished(m.uid);
+      shard.signing_desk_.campaign_finished(m.uid);
+    }
     void operator()(Stop& m) { shard.stop(m.now); }
     void operator()(Trouble& m) { shard.coordinator_->trouble(m.text); }
     void operator()(Reload& m) { shard.reload(m); }
@@ -359,6 +365,7 @@ void Shard::turn_ended() {
   serve_homes();
   mesh_.drain(index_, handler);
   serve_outlets();
+  signing_desk_.turn_ended();
   if (intake_) intake_->turn_ended();
   bury_sessions();
   fates_.turn_ended(sessions_.size());

@@ -21,6 +21,7 @@
 #include "engine/send_buffers.h"
 #include "engine/session.h"
 #include "engine/session_tls.h"
+#include "engine/signing_desk.h"
 #include "io/event_loop.h"
 #include "io/slot_pool.h"
 
@@ -42,6 +43,7 @@ class Shard final : io::TurnEnd, Fates::Owner, Ender::Owner, intake::SmtpIntake:
     uint32_t socket_slots = 65536;  // of the ring; an eighth is left to others than sessions
     InDoubtPolicy in_doubt = InDoubtPolicy::resend;
     dns::HostFinder::Options dns;
+    dkim::KeyringPtr keys;
     notices::Notifier::Options notices;
     bool listens = false;  // takes mail in, now as `listen` has it
     intake::SmtpListeners listen;
@@ -64,6 +66,7 @@ class Shard final : io::TurnEnd, Fates::Owner, Ender::Owner, intake::SmtpIntake:
   report::EngineCounters& engine_counters() { return counters_.engine; }
   SendBuffers& buffers() { return buffers_; }
   TlsDesk& tls() { return tls_; }
+  SigningDesk& signing_desk() { return signing_desk_; }
   const std::string& hostname() const { return hostname_; }
   InDoubtPolicy in_doubt() const { return in_doubt_; }
   std::string& scratch() { return scratch_; }
@@ -150,6 +153,7 @@ class Shard final : io::TurnEnd, Fates::Owner, Ender::Owner, intake::SmtpIntake:
   Ender ender_;
   SendBuffers buffers_;
   TlsDesk tls_;
+  SigningDesk signing_desk_;
   std::unique_ptr<intake::SmtpIntake> intake_;  // null: it does not listen
   io::SlotPool<Session> sessions_;
   std::shared_ptr<const queue::Routing> routing_;        // of the last reload; null: there was none

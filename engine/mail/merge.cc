@@ -43,11 +43,19 @@ void Merge::begin(const Template& t, const Recipient& recipient, uint32_t number
   CHECK(recipient.fields.size() == program_->columns);
   number_ = number;
   next_ = 0;
+  pause_ = UINT32_MAX;
   pending_ = {};
   escaper_ = {};
   at_line_start_ = true;
   shrink(scratch_);
   shrink(text_);
+}
+
+void Merge::go_on_at(uint32_t instruction, bool is_at_line_start) {
+  next_ = instruction;
+  pause_ = UINT32_MAX;
+  pending_ = {};
+  at_line_start_ = is_at_line_start;
 }
 
 size_t Merge::read(std::span<char> out) {
@@ -85,6 +93,7 @@ bool Merge::step() {
       escaper_.next(scratch_, at_line_start_);
       if (!scratch_.empty()) return set(scratch_);
     }
+    if (next_ == pause_) return false;
     if (next_ == program_->message_end) {
       // RFC 5321 section 4.1.1.4: the final dot stands on a line of its own.
       return at_line_start_ ? false : set("\r\n");

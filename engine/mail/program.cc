@@ -102,6 +102,29 @@ void Program::derive() {
       address_columns.push_back(instruction.column);
     }
   }
+  find_body_tail();
+}
+
+void Program::find_body_tail() {
+  bool is_in_body = false, is_at_line_start = true;
+  for (uint32_t at = 0; at < message_end;) {
+    const Instruction& instruction = code[at];
+    const bool is_field = instruction.op == Op::field;
+    if (instruction.op != Op::literal && (is_in_body || !is_field)) {
+      body_tail = is_in_body ? at : 0;
+      return;
+    }
+    if (is_field) {
+      at = instruction.a;  // it ends its line
+      continue;
+    }
+    const std::string_view text = literals.substr(instruction.a, instruction.b);
+    is_in_body = is_in_body || (is_at_line_start && text.starts_with("\r\n")) ||
+                 text.find("\r\n\r\n") != text.npos;
+    is_at_line_start = text.ends_with("\r\n");
+    ++at;
+  }
+  body_tail = is_in_body ? message_end : 0;
 }
 
 std::string Program::encode() const {

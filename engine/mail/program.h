@@ -69,6 +69,9 @@ struct Program {
   std::vector<Instruction> slots;         // of the message
   std::vector<uint16_t> address_columns;  // columns but `email` that are written as addresses
   uint32_t field_literal_bytes = 0;       // literals that are laid out, and may grow by it
+  /// Where the body begins to depend on the recipient: an instruction, or message_end. 0: it is not
+  /// known where it begins.
+  uint32_t body_tail = 0;
 
   std::shared_ptr<const std::string> storage;  // of `literals`, when they are the program's own
 
@@ -78,6 +81,7 @@ struct Program {
   /// Is the program of the shape above, with every reference within bounds?
   bool is_well_formed() const;
   void derive();
+  void find_body_tail();
 
   std::string encode() const;
   /// `bytes` must outlive the program.

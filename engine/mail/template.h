@@ -101,6 +101,12 @@ class Merge final : public smtp::Body {
   void begin(const Template& t, const Recipient& recipient, uint32_t number);
   size_t read(std::span<char> out) override;
 
+  /// read() ends before that instruction of the program, which is of the message itself and none
+  /// of a field or section, or its end.
+  void pause_at(uint32_t instruction) { pause_ = instruction; }
+  /// Goes on at that instruction, up to the end; what was written before it ended a line, or not.
+  void go_on_at(uint32_t instruction, bool is_at_line_start);
+
   /// Estimate of the octets on the wire, never less than 90 % of the truth; O(fields).
   uint64_t bytes_estimate() const;
 
@@ -124,7 +130,8 @@ class Merge final : public smtp::Body {
       pending_;           // what is to be written next: of the template, the recipient or scratch_
   ValueEscaper escaper_;  // the body slot under way
   uint32_t number_ = 0;
-  uint32_t next_ = 0;  // instruction
+  uint32_t next_ = 0;            // instruction
+  uint32_t pause_ = UINT32_MAX;  // likewise
   bool at_line_start_ = true;
   std::string scratch_;  // a header field, or a piece of an escaped value
   std::string text_;     // an element of the field before it is laid out
