@@ -13,6 +13,7 @@
 
 #include "engine/nearest_name.h"
 #include "tools/check_command.h"
+#include "tools/dkim_command.h"
 #include "tools/explain_command.h"
 #include "tools/log_command.h"
 #include "tools/privileges.h"
@@ -40,6 +41,7 @@ constexpr Command commands[] = {
     {"log", log_command, "read the transaction log: what became of whom, when and why"},
     {"top", top_command, "watch a running engine: rates, sessions, what waits where"},
     {"check", check_command, "check a configuration: every mistake in one go"},
+    {"dkim", dkim_command, "make keys that sign mail (DKIM)"},
     {"sendmail", sendmail_command, "drop-in for sendmail(1): mail from a program on this machine"},
     {"sink", sink_command, "a receiving test server, fast, with faults on demand"},
 };

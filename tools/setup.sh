@@ -24,6 +24,8 @@ test=(
   python3-flufl.bounce
   # cpack makes the package, systemd-analyze reviews its unit.
   dpkg-dev file systemd
+  # Verify our signatures.
+  opendkim python3-dkim python3-dnspython
   # Checks answers against docs/openapi.json.
   python3-jsonschema
   clang-19 lld-19 libclang-rt-19-dev llvm-19 clang-tidy-19 clang-format-19

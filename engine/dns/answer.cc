@@ -39,6 +39,7 @@ class AnswerReader {
   bool take_records();
   std::optional<Record> take_record(MessageReader& reader);
   bool add(const Record& record);
+  bool add_text(MessageReader data);
   void follow(std::string name);
   void sort_out();
 
@@ -184,6 +185,8 @@ bool AnswerReader::add(const Record& record) {
     auto host = data.take_name();
     if (!preference || !host) return false;
     answer_.mx.push_back({*preference, std::move(*host)});
+  } else if (type_ == RecordType::txt) {
+    if (!add_text(data)) return false;
   } else {
     if (record.data_octets != (type_ == RecordType::a ? 4 : 16)) return false;
     if (answer_.addresses.size() < Answer::records_max)
@@ -191,6 +194,19 @@ bool AnswerReader::add(const Record& record) {
   }
   problem_ = {};
   answer_.ttl_s = std::min(answer_.ttl_s, record.ttl_s);
+  return true;
+}
+
+/// RFC 1035 section 3.3.14.
+bool AnswerReader::add_text(MessageReader data) {
+  std::string text;
+  while (data.left() > 0) {
+    const auto octets = data.take_u8();
+    const size_t at = data.offset();
+    if (!octets || !data.skip(*octets)) return false;
+    text.append(reinterpret_cast<const char*>(message_.data() + at), *octets);
+  }
+  if (answer_.texts.size() < Answer::records_max) answer_.texts.push_back(std::move(text));
   return true;
 }
 
@@ -210,6 +226,7 @@ std::string_view name(RecordType type) {
   switch (type) {
     case RecordType::a:    return "A";
     case RecordType::mx:   return "MX";
+    case RecordType::txt:  return "TXT";
     case RecordType::aaaa: return "AAAA";
   }
   return "?";

@@ -12,7 +12,7 @@
 
 namespace sluice::engine::dns {
 
-enum class RecordType : uint16_t { a = 1, mx = 15, aaaa = 28 };
+enum class RecordType : uint16_t { a = 1, mx = 15, txt = 16, aaaa = 28 };
 std::string_view name(RecordType type);
 
 struct MxRecord {
@@ -44,6 +44,7 @@ struct Answer {
   std::string alias;
   std::vector<MxRecord> mx;                  // ascending preference
   std::vector<io::SocketAddress> addresses;  // port 0
+  std::vector<std::string> texts;            // the strings of each joined
 };
 
 /// `SERVFAIL` and the like; `RCODE 11` for one without a name.

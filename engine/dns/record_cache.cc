@@ -31,6 +31,11 @@ std::string packed(const RecordSet& set, RecordType type) {
       put_u16(out, mx.host.size());
       out += mx.host;
     }
+  } else if (type == RecordType::txt) {
+    for (const std::string& text : set.texts) {
+      put_u16(out, text.size());
+      out += text;
+    }
   } else {
     for (const io::SocketAddress& address : set.addresses) {
       if (type == RecordType::a)
@@ -63,6 +68,10 @@ void unpack(std::string_view octets, RecordType type, RecordSet& set) {
     if (type == RecordType::mx) {
       const uint16_t preference = take_u16(octets), size = take_u16(octets);
       set.mx.push_back({preference, std::string(octets.substr(0, size))});
+      octets.remove_prefix(size);
+    } else if (type == RecordType::txt) {
+      const uint16_t size = take_u16(octets);
+      set.texts.emplace_back(octets.substr(0, size));
       octets.remove_prefix(size);
     } else {
       const auto raw = std::as_bytes(std::span(octets.substr(0, address_octets)));

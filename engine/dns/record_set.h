@@ -20,6 +20,7 @@ struct RecordSet {
   Status status = Status::failed;
   std::vector<MxRecord> mx;
   std::vector<io::SocketAddress> addresses;  // port 0
+  std::vector<std::string> texts;            // of TXT records, the strings of each joined
   std::string reason;  // "SERVFAIL from 127.0.0.1:53", "no answer from 127.0.0.1:53 within 3s"
   io::Instant good_until{};
 

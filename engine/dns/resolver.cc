@@ -124,6 +124,7 @@ void Resolver::LookUp::take(const Answer& answer) {
       return finish({.status = RecordSet::Status::found,
                      .mx = answer.mx,
                      .addresses = answer.addresses,
+                     .texts = answer.texts,
                      .good_until = keep(positive_least, positive_most)});
     case Kind::no_data:
     case Kind::no_name:

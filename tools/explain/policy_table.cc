@@ -8,6 +8,7 @@
 
 #include "engine/config_section.h"
 #include "engine/config_value.h"
+#include "engine/report/time_text.h"
 
 namespace sluice::tools {
 
@@ -47,6 +48,7 @@ struct TextOf {
   std::string operator()(io::Duration value) const {
     return value == io::Duration{} ? "not set" : engine::duration_text(value);
   }
+  std::string operator()(io::WallTime value) const { return engine::report::time_text(value); }
   std::string operator()(const engine::ConfigChoice& value) const {
     return std::string(value.name);
   }

@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+"""DKIM's share of a delivery: `sluice send --deliver` of a newsletter of 10 KB whose header is personal, by one shard on one core into a sink on the other,
+with RSA-2048, Ed25519, both and no key; beside the signatures a second that a bare loop makes on the same core. Rounds interleaved in one run, medians.
+
+Exit code 1 when with RSA, or both, deliveries come to less than --share-least of the bare loop.
+"""
+import argparse
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+
+from _engine import LINE, SLUICE, Sink
+
+CORES = sorted(os.sched_getaffinity(0))[:2]
+ON_ENGINE_CORE = ["taskset", "-c", str(CORES[0])]
+
+
+def bare(name):
+    """Signatures a second."""
+    out = subprocess.run([*ON_ENGINE_CORE, SLUICE.parent / "bench_dkim", f"--benchmark_filter=^bare_signature/{name}$", "--benchmark_min_time=1",
+                          "--benchmark_format=json"], check=True, capture_output=True, text=True).stdout
+    return json.loads(out)["benchmarks"][0]["items_per_second"]
+
+
+def delivered(folder, selectors, recipients):
+    """Messages a second."""
+    with tempfile.TemporaryDirectory() as run, Sink("--threads", "1") as sink:
+        subprocess.run(["taskset", "-a", "-p", "-c", str(CORES[-1]), str(sink.process.pid)], check=True, stdout=subprocess.DEVNULL)
+        config = pathlib.Path(run) / "c.toml"
+        config.write_text(f'[engine]\nhostname = "mta.sender.example"\nspool = "{run}/spool"\nlog = "{run}/log"\nshards = 1\n'
+                          f'[destination."*"]\nnext_hop = ["127.0.0.1:{sink.port}"]\n'
+                          + "".join(f'[[dkim."sender.example"]]\nselector = "{s}"\nkey = "{folder}/{s}.pem"\n' for s in selectors))
+        (pathlib.Path(run) / "l.csv").write_text("email,name\n" + "".join(f"user{i}@d{i % 100}.example,Name {i}\n" for i in range(recipients)))
+        out = subprocess.run([*ON_ENGINE_CORE, SLUICE, "send", "--config", config, "--message", folder / "m.eml", "--recipients", f"{run}/l.csv",
+                              "--from", "bounce@sender.example", "--deliver", "--json"], check=True, capture_output=True, text=True).stdout
+        return json.loads(out)["messages_per_second"]
+
+
+def main():
+    rates = {name: [] for name in ("bare rsa", "bare ed25519", "plain", "rsa", "ed25519", "both")}
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        for selector in ("rsa", "ed25519"):
+            subprocess.run([SLUICE, "dkim", "keygen", "--domain", "sender.example", "--selector", selector, "--type", selector, "--out", folder / f"{selector}.pem"],
+                           check=True, stdout=subprocess.DEVNULL)
+        (folder / "m.eml").write_text("From: News <news@sender.example>\nTo: {{name}} <{{email}}>\nSubject: Hello {{name}}\n\n" + LINE * 155)
+        for _ in range(arguments.rounds):
+            rates["bare rsa"].append(bare("rsa_2048"))
+            rates["bare ed25519"].append(bare("ed25519"))
+            rates["plain"].append(delivered(folder, [], 20 * arguments.recipients))
+            rates["rsa"].append(delivered(folder, ["rsa"], arguments.recipients))
+            rates["ed25519"].append(delivered(folder, ["ed25519"], 10 * arguments.recipients))
+            rates["both"].append(delivered(folder, ["rsa", "ed25519"], arguments.recipients))
+            print(", ".join(f"{name} {of[-1]:,.0f}" for name, of in rates.items()), file=sys.stderr)
+    rate = {name: statistics.median(of) for name, of in rates.items()}
+    rate["bare both"] = 1 / (1 / rate["bare rsa"] + 1 / rate["bare ed25519"])
+    print("| signed with | messages/s (median) | bare loop, signatures/s | share of it | of plain |\n| --- | --- | --- | --- | --- |")
+    print(f"| nothing | {rate['plain']:,.0f} | | | 1 |")
+    for name, title in (("rsa", "RSA-2048"), ("ed25519", "Ed25519"), ("both", "both")):
+        print(f"| {title} | {rate[name]:,.0f} | {rate['bare ' + name]:,.0f} | {rate[name] / rate['bare ' + name]:.2f} | {rate[name] / rate['plain']:.3f} |")
+    return 0 if min(rate[name] / rate["bare " + name] for name in ("rsa", "both")) >= arguments.share_least else 1
+
+
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser.add_argument("--recipients", type=int, default=5000, help="of a run with RSA; ten times as many with Ed25519 alone, twenty without (default: %(default)s)")
+parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
+parser.add_argument("--share-least", type=float, default=0.85, help="default: %(default)s")
+arguments = parser.parse_args()
+
+if __name__ == "__main__":
+    sys.exit(main())
