@@ -105,11 +105,11 @@ struct ConfigPlace {
   unsigned line = 0;
 };
 
-/// Campaigns from envelope senders that match.
+/// Mail from envelope senders that match.
 struct SenderPolicy {
   std::string pattern;  // "*" or "*@news.example", lower case, A-labels
   uint32_t weight = 1;
-  std::string source;        // instead of the destination's; "": that
+  std::string source;        // of campaigns; "": the destination's
   ConfigPlace source_place;  // when it is not ""
 };
 

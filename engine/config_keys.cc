@@ -78,8 +78,8 @@ constexpr ConfigSection sections[] = {
      "session is bound to an address of the family of the host it connects to, in the share of "
      "their weights. Hosts of a family of which the pool has none are not used."},
     {"sender", "[sender.\"PATTERN\"]",
-     "How campaigns of an envelope sender are sent. `PATTERN` is `*@news.example` (every sender of "
-     "that domain) or `*` (all others)."},
+     "How mail of an envelope sender is sent. `PATTERN` is `*@news.example` (every sender of that "
+     "domain) or `*` (all others)."},
     {"report", "[report]", "Who is told what became of a message."},
     {"listen", "[[listen]]",
      "An SMTP server for mail to relay; one section for each address. None: no server."},
@@ -235,12 +235,12 @@ constexpr ConfigKey keys[] = {
      into<SourceAddress, &SourceAddress::weight>},
 
     {"sender", "weight", count, "1", "1", "1000", "", false,
-     "Share of a destination among the campaigns of one priority that wait for it: one of weight 3 "
-     "gets three recipients for each one of weight 1. Relayed mail has weight 1.",
+     "Share of a destination among those of one priority that wait for it, which are campaigns and "
+     "the senders of relayed mail: one of weight 3 gets three recipients for each one of weight 1.",
      into<SenderPolicy, &SenderPolicy::weight>},
 
     {"sender", "source", source, "\"\"", "", "", "", true,
-     "What these campaigns are sent from, wherever they go: a `[[source.\"NAME\"]]`. Empty: the "
+     "What campaigns are sent from, wherever they go: a `[[source.\"NAME\"]]`. Empty: the "
      "destination's. Relayed mail goes from the destination's.",
      into<SenderPolicy, &SenderPolicy::source>},
 

@@ -134,7 +134,7 @@ std::expected<void, EngineError> Engine::open() {
 std::expected<intake::SmtpListeners, std::string> Engine::read_listeners(const Config& config) {
   intake::SmtpListeners listeners;
   for (const ListenPolicy& policy : config.listen) {
-    auto listener = intake::SmtpListener::open(policy, config.hostname);
+    auto listener = intake::SmtpListener::open(policy, config);
     if (!listener) return std::unexpected(std::move(listener.error()));
     listeners.push_back(*std::move(listener));
   }

@@ -42,7 +42,7 @@ struct Mailing : std::enable_shared_from_this<Mailing> {
   const spool::MailSegment* letters = nullptr;  // the same; null for a campaign
   CampaignMessage message;
   mail::Template content;
-  uint32_t weight = 1;          // among mailings of its priority in a queue
+  uint32_t weight = 1;          // of a campaign, in its queues; letters have flows
   std::vector<uint64_t> tried;  // by earlier runs: spool::Progress::tried()
 
   bool was_tried(uint32_t recipient) const {

@@ -79,6 +79,7 @@ void LargeMail::finish(const NewMail& mail, io::WallTime accepted_at) {
   NewMail with_length = mail;
   with_length.content = std::span(&content, 1);
   encode_mail(record_, with_length, accepted_at);
+  flow_ = mail.flow;
   if (!is_busy_) go_on();
 }
 
@@ -170,7 +171,8 @@ void LargeMail::write_tail() {
         segment_->add_message({.offset = offset,
                                .bytes = static_cast<uint32_t>(bytes),
                                .recipients = message.count,
-                               .accepted_at = message.accepted_at});
+                               .accepted_at = message.accepted_at,
+                               .flow = flow_});
         message.visit_recipients([this](uint32_t, const MailRecipient& recipient) {
           segment_->add_recipients(recipient.group, 1);
         });

@@ -32,6 +32,7 @@ struct NewMail {
   Bytes envelope;
   std::span<const MailRecipient> recipients;  // at least one
   std::span<const Bytes> content;
+  uint32_t flow = 0;  // opaque; for MailSegment::flow_of(), and not on the disk
 };
 
 /// Octets of the payload that `mail` makes: a bound, which is met but for recipients that share

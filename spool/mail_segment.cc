@@ -55,6 +55,11 @@ io::WallTime MailSegment::accepted_at(uint32_t block) const {
   return info_.accepted_at + milliseconds(messages_[block].accepted_ms);
 }
 
+uint32_t MailSegment::flow_of(uint32_t block) const {
+  CHECK(block < blocks());
+  return messages_[block].flow;
+}
+
 void MailSegment::add_message(const Place& place) {
   if (next_.blocks == 0) info_.accepted_at = place.accepted_at;
   const auto since_first =
@@ -62,8 +67,8 @@ void MailSegment::add_message(const Place& place) {
   const auto ms = static_cast<uint32_t>(std::clamp<int64_t>(since_first, 0, UINT32_MAX));
   const uint32_t first =
       next_.blocks == 0 ? 0 : messages_[next_.blocks - 1].first + messages_[next_.blocks - 1].count;
-  messages_.grow(next_.blocks++) = {static_cast<uint32_t>(place.offset), place.bytes, first,
-                                    place.recipients, ms};
+  messages_.grow(next_.blocks++) = {
+      static_cast<uint32_t>(place.offset), place.bytes, first, place.recipients, ms, place.flow};
 }
 
 void MailSegment::add_recipients(std::string_view name, uint32_t count) {

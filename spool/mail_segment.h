@@ -55,7 +55,7 @@ class Chunks {
 /// recipients(), blocks(), bytes() and groups().size() say at a moment stays as it is for ever, and
 /// recipients of them have their blocks and groups; only these numbers grow, until is_sealed().
 ///
-/// Memory: 20 octets a message, 12 a run of recipients of one group, each name once; in chunks that
+/// Memory: 24 octets a message, 12 a run of recipients of one group, each name once; in chunks that
 /// double from 256.
 class MailSegment final : public Campaign {
  public:
@@ -87,6 +87,8 @@ class MailSegment final : public Campaign {
   uint8_t mail_class() const { return mail_class_; }
   /// When the message of this block was; expiry counts from here. To the millisecond.
   io::WallTime accepted_at(uint32_t block) const;
+  /// NewMail::flow of the message of this block; 0 when it was read from the disk.
+  uint32_t flow_of(uint32_t block) const;
   /// Nothing is appended any more: it may be finished when all its recipients have fates.
   bool is_sealed() const { return is_sealed_.load(std::memory_order_acquire); }
 
@@ -97,6 +99,7 @@ class MailSegment final : public Campaign {
     uint32_t bytes = 0;
     uint32_t recipients = 0;
     io::WallTime accepted_at{};  // of the first message: the segment's
+    uint32_t flow = 0;
   };
   void add_message(const Place& place);
   /// The next `count` recipients of those added go to group `name`; neighbours in a commit that
@@ -108,7 +111,7 @@ class MailSegment final : public Campaign {
 
  private:
   struct Message {
-    uint32_t offset, bytes, first, count, accepted_ms;
+    uint32_t offset, bytes, first, count, accepted_ms, flow;
   };
   struct Run {
     uint32_t first, count, name;

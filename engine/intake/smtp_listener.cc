@@ -7,7 +7,7 @@
 namespace sluice::engine::intake {
 
 std::expected<SmtpListenerPtr, std::string> SmtpListener::open(const ListenPolicy& policy,
-                                                               const std::string& hostname) {
+                                                               const Config& config) {
   tls::ContextPtr tls;
   if (!policy.tls_certificate.empty()) {
     const tls::ServerFiles files{policy.tls_certificate, policy.tls_key, policy.tls_client_ca_file};
@@ -26,7 +26,7 @@ std::expected<SmtpListenerPtr, std::string> SmtpListener::open(const ListenPolic
     }
     users = std::make_shared<const Users>(std::move(*loaded));
   }
-  const smtp::ServerOptions server{.hostname = hostname,
+  const smtp::ServerOptions server{.hostname = config.hostname,
                                    .message_bytes_max = policy.message_bytes_max,
                                    .recipients_max = policy.recipients_max,
                                    .transactions_max = policy.messages_per_session_max,
@@ -35,7 +35,8 @@ std::expected<SmtpListenerPtr, std::string> SmtpListener::open(const ListenPolic
                                    .offers_etrn = policy.etrn};
   return std::make_shared<const SmtpListener>(
       SmtpListener{policy, Networks(policy.allow), std::move(tls), std::move(users),
-                   std::make_shared<ClientRates>(policy.messages_per_client_rate), server});
+                   std::make_shared<ClientRates>(policy.messages_per_client_rate), server,
+                   SenderFlows(config.senders)});
 }
 
 }  // namespace sluice::engine::intake

@@ -8,6 +8,7 @@
 #include "engine/config.h"
 #include "engine/intake/client_rates.h"
 #include "engine/intake/networks.h"
+#include "engine/intake/sender_flows.h"
 #include "engine/intake/users.h"
 #include "engine/smtp/server.h"
 #include "engine/tls/context.h"
@@ -24,7 +25,7 @@ struct SmtpListener {
   /// Reads certificate, key and users. Blocking. The error is one line for the operator. To read
   /// them anew is to open another, and to give it to SmtpIntake::reload().
   static std::expected<SmtpListenerPtr, std::string> open(const ListenPolicy& policy,
-                                                          const std::string& hostname);
+                                                          const Config& config);
 
   const ListenPolicy policy;
   const Networks allow;
@@ -32,6 +33,7 @@ struct SmtpListener {
   const std::shared_ptr<const Users> users;  // null: nobody can authenticate
   const std::shared_ptr<ClientRates> rates;
   const smtp::ServerOptions server;
+  const SenderFlows flows;
 
   bool is_implicit_tls() const { return tls && policy.tls == ListenTls::implicit; }
 };

@@ -349,8 +349,10 @@ void SmtpSession::hand_over() {
                           .entry = bytes.subspan(begin, ends[i] - begin)});
   }
   const std::array content{std::as_bytes(std::span<const char>(content_))};
-  spool::NewMail mail{
-      .envelope = bytes.first(envelope_end), .recipients = recipients, .content = content};
+  spool::NewMail mail{.envelope = bytes.first(envelope_end),
+                      .recipients = recipients,
+                      .content = content,
+                      .flow = listener_->flows.of(incoming.sender).packed()};
   if (!large_ && spool::mail_payload_bytes(mail) > spool::mail_bytes_max) begin_large();
   if (large_) {
     mail.content = {};

@@ -1,5 +1,6 @@
 #include "engine/queue/backlog.h"
 
+#include <algorithm>
 #include <iterator>
 
 #include "engine/queue/range_set.h"
@@ -8,35 +9,58 @@ namespace sluice::engine::queue {
 
 namespace {
 
-constexpr unsigned join_looks_max = 8;  // a segment a shard is written at a time
+/// Letters by their flow. O(log messages), and O(1) a message of them.
+std::map<uint32_t, std::vector<Range>> by_flow(const spool::MailSegment& segment,
+                                               const std::vector<Range>& ranges) {
+  std::map<uint32_t, std::vector<Range>> parts;
+  for (const Range range : ranges) {
+    const uint32_t end = range.first + range.count;
+    uint32_t block = segment.block_of(range.first);
+    for (uint32_t at = range.first; at < end; ++block) {
+      const spool::BlockRef message = segment.block(block);
+      const uint32_t until = std::min(end, message.first + message.count);
+      std::vector<Range>& part = parts[segment.flow_of(block)];
+      if (!part.empty() && part.back().first + part.back().count == at)
+        part.back().count += until - at;
+      else
+        part.push_back({at, until - at});
+      at = until;
+    }
+  }
+  return parts;
+}
 
 }  // namespace
 
 void Backlog::add(MailingPtr mailing, std::vector<Range> ranges, int32_t setbacks,
                   const Orders& orders, const Now& now) {
-  add(source_of(std::move(mailing), std::move(ranges), setbacks, now), orders);
+  if (!mailing->letters) {
+    const Flow own{.weight = static_cast<uint16_t>(mailing->weight)};
+    return add(source_of(std::move(mailing), own, std::move(ranges), setbacks, now), orders);
+  }
+  for (auto& [flow, part] : by_flow(*mailing->letters, ranges))
+    if (!orders.is_empty() || !join({mailing.get(), flow}, part, setbacks))
+      add(source_of(mailing, Flow::unpacked(flow), std::move(part), setbacks, now), orders);
 }
 
-Source Backlog::source_of(MailingPtr mailing, std::vector<Range>&& ranges, int32_t setbacks,
-                          const Now& now) const {
+Source Backlog::source_of(MailingPtr mailing, Flow flow, std::vector<Range>&& ranges,
+                          int32_t setbacks, const Now& now) const {
   const uint32_t first = ranges.front().first;
   const io::Instant until = expires(*mailing, first, policy_, now);
   const io::Instant warned = warns(*mailing, first, policy_, now);
-  return Source(std::move(mailing), std::move(ranges), setbacks, until, warned);
+  return Source(std::move(mailing), flow, std::move(ranges), setbacks, until, warned);
 }
 
-bool Backlog::join(const Mailing& mailing, const std::vector<Range>& ranges, int32_t setbacks) {
-  if (!mailing.letters) return false;
-  auto source = waiting_.rbegin();
-  for (unsigned looks = 0; looks < join_looks_max && source != waiting_.rend(); ++looks, ++source) {
-    if (&source->mailing() != &mailing || source->setbacks() != setbacks) continue;
-    if (!source->is_before(ranges.front().first)) continue;  // these come from another queue
-    const uint32_t before = source->remaining();
-    source->join(ranges);
-    size_ += source->remaining() - before;
-    return true;
-  }
-  return false;
+bool Backlog::join(LettersKey letters, const std::vector<Range>& ranges, int32_t setbacks) {
+  const auto newest = newest_.find(letters);
+  if (newest == newest_.end()) return false;
+  Source& source = *newest->second;
+  if (source.setbacks() != setbacks) return false;
+  if (!source.is_before(ranges.front().first)) return false;  // these come from another queue
+  const uint32_t before = source.remaining();
+  source.join(ranges);
+  size_ += source.remaining() - before;
+  return true;
 }
 
 void Backlog::steer(const Mailing& mailing, const Orders& orders) {
@@ -70,6 +94,8 @@ void Backlog::add_part(const Source& whole, std::vector<Range>&& ranges, Sources
   if (&to != &waiting_ && &to != &held_) return;
   part.is_held = &to == &held_;
   if (!part.is_held) turns_.add(std::prev(to.end()));
+  if (!part.is_held && part.mailing().letters)
+    newest_.insert_or_assign(key_of(part), std::prev(to.end()));
   if (part.is_held) held_size_ += part.remaining();
   expiries_.emplace(std::pair(part.expires(), &part), std::prev(to.end()));
   if (part.warns() != io::never)
@@ -78,7 +104,7 @@ void Backlog::add_part(const Source& whole, std::vector<Range>&& ranges, Sources
 
 /// Out of waiting_ or held_; returns the one behind it.
 Backlog::Sources::iterator Backlog::move(Sources::iterator source, Sources& to) {
-  forget_times(*source);
+  forget(*source);
   if (source->is_held)
     held_size_ -= source->remaining();
   else
@@ -103,15 +129,18 @@ void Backlog::move_older(Sources::iterator source, io::Duration age, Leaving why
   add_part(whole.front(), common(rest, older), to);
   if (std::vector<Range> younger = without(rest, older); !younger.empty()) {
     std::vector<Range> all = younger;
-    add_part(source_of(whole.front().mailing().shared_from_this(), std::move(younger),
-                       whole.front().setbacks(), now),
+    add_part(source_of(whole.front().mailing().shared_from_this(), whole.front().flow(),
+                       std::move(younger), whole.front().setbacks(), now),
              std::move(all), is_held ? held_ : waiting_);
   }
 }
 
-void Backlog::forget_times(const Source& source) {
+/// It is in waiting_ or held_ no more.
+void Backlog::forget(const Source& source) {
   expiries_.erase({source.expires(), &source});
   warnings_.erase({source.warns(), &source});
+  const auto newest = newest_.find(key_of(source));
+  if (newest != newest_.end() && &*newest->second == &source) newest_.erase(newest);
 }
 
 void Backlog::expire(const Now& now) {
@@ -156,7 +185,7 @@ std::unique_ptr<Batch> Backlog::next_of(Sources& sources, Sources::iterator sour
   if (batch && source->remaining() > 0) return batch;
   size_ -= source->remaining();
   if (takes_turns) turns_.remove(*source);
-  forget_times(*source);
+  forget(*source);
   sources.erase(source);
   return batch;
 }

@@ -28,13 +28,11 @@ class Backlog {
   explicit Backlog(const DestinationPolicy& policy) : policy_(policy) {}
 
   /// Recipients, ascending, that know of `setbacks` of the queue; each where `orders` want it.
+  /// Letters come one by one: to those of their segment and flow that wait alike, if there are any.
   void add(MailingPtr mailing, std::vector<Range> ranges, int32_t setbacks, const Orders& orders,
            const Now& now);
   /// Recipients of one that was taken out.
   void add(const Source& whole, const Orders& orders);
-  /// Letters come one by one: to those of their segment that wait alike, if these are at hand.
-  /// False: they are to be added.
-  bool join(const Mailing& mailing, const std::vector<Range>& ranges, int32_t setbacks);
   /// Other orders for a mailing. O(sources).
   void steer(const Mailing& mailing, const Orders& orders);
   /// Those that wait or are held, of the mailings concerned. O(sources).
@@ -72,19 +70,26 @@ class Backlog {
   static io::Instant earliest(const Times& times) {
     return times.empty() ? io::never : times.begin()->first.first;
   }
-  Source source_of(MailingPtr mailing, std::vector<Range>&& ranges, int32_t setbacks,
+  using LettersKey = std::pair<const Mailing*, uint32_t>;  // and the flow, packed
+
+  static LettersKey key_of(const Source& letters) {
+    return {&letters.mailing(), letters.flow().packed()};
+  }
+  Source source_of(MailingPtr mailing, Flow flow, std::vector<Range>&& ranges, int32_t setbacks,
                    const Now& now) const;
+  bool join(LettersKey letters, const std::vector<Range>& ranges, int32_t setbacks);
   void add_part(const Source& whole, std::vector<Range>&& ranges, Sources& to);
   Sources::iterator move(Sources::iterator source, Sources& to);
   void move_older(Sources::iterator source, io::Duration age, Leaving why, const Now& now);
   std::unique_ptr<Batch> next_of(Sources& sources, Sources::iterator source, uint32_t items_max);
-  void forget_times(const Source& source);
+  void forget(const Source& source);
 
   const DestinationPolicy& policy_;
   Sources waiting_, held_;
-  std::array<Sources, 4> leaving_;  // by Leaving
-  SourceTurns turns_;               // of waiting_
-  Times expiries_, warnings_;       // of waiting_ and held_
+  std::array<Sources, 4> leaving_;                  // by Leaving
+  SourceTurns turns_;                               // of waiting_
+  Times expiries_, warnings_;                       // of waiting_ and held_
+  std::map<LettersKey, Sources::iterator> newest_;  // of waiting_: what others may join
   uint64_t size_ = 0, held_size_ = 0;
 };
 

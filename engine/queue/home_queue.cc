@@ -45,10 +45,8 @@ void HomeQueue::add(MailingPtr mailing, std::vector<Range> ranges, const Waited&
     notes_.restore(mailing, waited);
   }
   if (ranges.empty()) return;
-  const int32_t known = setbacks_ - waited.attempts;
-  if (orders.is_empty() && backlog_.join(*mailing, ranges, known)) return;
-  backlog_.add(mailing, std::move(ranges), known, orders, now);
-  orders_.join(*mailing, std::move(orders));
+  backlog_.add(mailing, std::move(ranges), setbacks_ - waited.attempts, orders, now);
+  if (!orders.is_empty()) orders_.join(*mailing, std::move(orders));
 }
 
 /// The connections that failed in a row are the queue's own count, too.
@@ -287,8 +285,13 @@ void HomeQueue::note(const PackedRecipient& recipient) {
 
 void HomeQueue::write_notes(Outside& outside) {
   if (notes_.is_round_due()) {
-    for (const Source& source : backlog_.waiting())
-      notes_.note(source.mailing(), source.name(), saturated(setbacks_ - source.setbacks()));
+    std::map<std::pair<const Mailing*, int32_t>, uint32_t> last;  // the flows of a segment together
+    for (const Source& source : backlog_.waiting()) {
+      uint32_t& name = last[{&source.mailing(), source.setbacks()}];
+      name = std::max(name, source.name());
+    }
+    for (const auto& [whom, name] : last)
+      notes_.note(*whom.first, name, saturated(setbacks_ - whom.second));
     for (const RecipientLine& line : ready_)
       for (size_t i = 0; i < line.size(); ++i) note(line[i]);
   }

@@ -21,9 +21,10 @@ uint32_t count_waiting(const Mailing& mailing, const std::vector<Range>& ranges)
 
 }  // namespace
 
-Source::Source(MailingPtr mailing, std::vector<Range> ranges, int32_t setbacks, io::Instant expires,
-               io::Instant warns)
+Source::Source(MailingPtr mailing, Flow flow, std::vector<Range> ranges, int32_t setbacks,
+               io::Instant expires, io::Instant warns)
     : mailing_(std::move(mailing)),
+      flow_(flow),
       ranges_(std::move(ranges)),
       first_(ranges_.front().first),
       setbacks_(setbacks),
@@ -32,7 +33,8 @@ Source::Source(MailingPtr mailing, std::vector<Range> ranges, int32_t setbacks, 
       remaining_(count_waiting(*mailing_, ranges_)) {}
 
 Source::Source(const Source& whole, std::vector<Range> ranges)
-    : Source(whole.mailing_, std::move(ranges), whole.setbacks_, whole.expires_, whole.warns_) {
+    : Source(whole.mailing_, whole.flow_, std::move(ranges), whole.setbacks_, whole.expires_,
+             whole.warns_) {
   first_ = whole.first_;
 }
 

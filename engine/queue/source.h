@@ -5,24 +5,26 @@
 #include <utility>
 #include <vector>
 
+#include "engine/flow.h"
 #include "engine/message.h"
 
 namespace sluice::engine::queue {
 
-/// What of one campaign goes by one route and was not lent yet: a cursor over ranges, whatever the
-/// number of recipients.
+/// What of one campaign, or of one flow of the letters of a segment, goes by one route and was not
+/// lent yet: a cursor over ranges, whatever the number of recipients.
 class Source {
  public:
   /// `setbacks`: of the queue when its recipients began to wait; they know of none after it.
   /// `warns`: when the sender is to be told that they still wait. O(ranges); O(recipients) when an
   /// earlier run tried some.
-  Source(MailingPtr mailing, std::vector<Range> ranges, int32_t setbacks, io::Instant expires,
-         io::Instant warns);
+  Source(MailingPtr mailing, Flow flow, std::vector<Range> ranges, int32_t setbacks,
+         io::Instant expires, io::Instant warns);
   /// A part of `whole`: the recipients of `ranges`.
   Source(const Source& whole, std::vector<Range> ranges);
   Source(const Source&) = delete;
 
   const Mailing& mailing() const { return *mailing_; }
+  Flow flow() const { return flow_; }
   int32_t setbacks() const { return setbacks_; }
   io::Instant expires() const { return expires_; }
   io::Instant warns() const { return warns_; }
@@ -47,6 +49,7 @@ class Source {
 
  private:
   MailingPtr mailing_;
+  Flow flow_;
   std::vector<Range> ranges_;
   uint32_t first_;
   int32_t setbacks_;

@@ -12,8 +12,9 @@
 namespace sluice::engine::queue {
 
 /// Whose turn it is among the sources of a queue: first by priority, then each by the weight of its
-/// mailing (PriorityTurns says how). Recipients that come back, whose time has come again, take
-/// turns with them: those of one priority as a source of weight 1. O(log sources) each.
+/// flow (PriorityTurns says how). The letters of one flow are in sources of several segments, which
+/// share what is due to it. Recipients that come back, whose time has come again, take turns with
+/// them: those of one priority as a flow of weight 1. O(log sources) each.
 class SourceTurns {
  public:
   using Place = std::list<Source>::iterator;
@@ -31,8 +32,13 @@ class SourceTurns {
   void charge_returned(Priority priority, uint64_t recipients);
 
  private:
+  struct Letters {
+    uint64_t pass = 0;     // of the last that had its turn
+    uint32_t sources = 0;  // at least 1
+  };
   struct Line {
     std::map<std::pair<uint64_t, uint64_t>, Place> sources;  // by pass, and when they were added
+    std::map<uint16_t, Letters> letters;                     // by the number of the flow
     uint64_t returned = 0;                                   // the pass of those that come back
     uint64_t now = 0;                                        // the pass of the last turn
   };

@@ -73,6 +73,35 @@ def campaigns_share_by_weight(folder):
         assert abs(counts[name] / total - share) < 0.1 * share + 0.02, counts  # and what one block is of the whole
 
 
+def senders_of_relayed_mail_share_by_weight(folder, flood=3000):
+    """One floods the relay, two others send less: each waits for its own mail, and has the share of its weight."""
+    def submit(relay, sender, letters):
+        with relay.client() as client:
+            for n in range(letters):
+                client.sendmail(sender, [f"{sender.split('@')[1].split('.')[0]}{n}@x.example"], LETTER.format("normal"))
+
+    def counts():
+        return collections.Counter(re.match(r"[a-z]+", r["recipient"])[0] for r in log_records(folder / "log") if r["event"] == "delivered")
+
+    with Sink("--delay", "final_dot=10ms") as sink:
+        relay = Relay(folder, sink.port, '[destination."x.example"]\nsessions_max = 1\n[sender."*@heavy.example"]\nweight = 3\n')
+        with relay:
+            submit(relay, "a@flood.example", flood)
+            before = counts()["flood"]
+            threads = [threading.Thread(target=submit, args=(relay, sender, 400)) for sender in ("a@heavy.example", "a@light.example")]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            at_start = counts()
+            wait_for(lambda: counts()["heavy"] >= 350, 60)
+            shares = counts() - at_start
+    print(f"{before} of {flood} gone when the others came; then {dict(shares)}")
+    assert at_start["heavy"] > 0 and at_start["light"] > 0, at_start
+    for name, share in (("flood", 0.2), ("light", 0.2), ("heavy", 0.6)):
+        assert abs(shares[name] / shares.total() - share) < 0.06, shares
+
+
 def submissions_and_deliveries_go_on_together(folder, seconds=4, clients=50):
     """One shard, which has to do both."""
     acknowledged = collections.Counter()
@@ -104,7 +133,7 @@ def submissions_and_deliveries_go_on_together(folder, seconds=4, clients=50):
 
 
 def main():
-    for case in (an_urgent_message_overtakes_a_million, campaigns_share_by_weight, submissions_and_deliveries_go_on_together):
+    for case in (an_urgent_message_overtakes_a_million, campaigns_share_by_weight, senders_of_relayed_mail_share_by_weight, submissions_and_deliveries_go_on_together):
         with tempfile.TemporaryDirectory() as folder:
             case(pathlib.Path(folder))
         print(f"{case.__name__}: passed", flush=True)

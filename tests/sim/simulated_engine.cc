@@ -27,7 +27,7 @@ std::string SimulatedEngine::open(const engine::Config& config, bool until_empty
   std::vector<engine::intake::SmtpListenerPtr> listeners;
   for (const engine::ListenPolicy& policy : config.listen) {
     if (until_empty) break;
-    auto listener = engine::intake::SmtpListener::open(policy, config.hostname);
+    auto listener = engine::intake::SmtpListener::open(policy, config);
     if (!listener) return listener.error();
     listeners.push_back(*std::move(listener));
   }

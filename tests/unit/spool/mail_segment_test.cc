@@ -59,6 +59,16 @@ TEST(MailSegment, shows_nothing_before_it_is_published) {
   EXPECT_EQ(segment.group(0).name, "a.example");
 }
 
+TEST(MailSegment, knows_the_flow_of_each_message) {
+  MailSegment segment(name, "", {});
+  for (uint32_t flow = 0; flow < 3; ++flow) {
+    segment.add_message({.offset = 24 + 48 * flow, .bytes = 48, .recipients = 1, .flow = 7 * flow});
+    segment.add_recipients("a.example", 1);
+  }
+  segment.publish(200);
+  for (uint32_t block = 0; block < 3; ++block) EXPECT_EQ(segment.flow_of(block), 7 * block);
+}
+
 TEST(MailSegment, does_not_change_a_run_that_was_published) {
   MailSegment segment(name, "", {});
   for (uint64_t i = 0; i < 2; ++i) {
