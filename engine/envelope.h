@@ -58,6 +58,8 @@ class Envelope {
   /// The content from its beginning.
   void rewind() { held_.begin_merge(); }
 
+  /// Taken, and not offered yet.
+  bool waits() const { return !is_free() && !is_offered; }
   bool is_offered = false;
   smtp::TransactionNumber number = 0;  // when offered
   unsigned accepted = 0;               // recipients that RCPT was granted for, once they ended

@@ -138,8 +138,7 @@ bool Session::fill() {
       return offered;
     }
     // What was taken before the session was open, or an earlier host returned, goes first.
-    auto envelope = std::ranges::find_if(
-        envelopes_, [](const Envelope& e) { return !e.is_offered && !e.is_free(); });
+    auto envelope = std::ranges::find_if(envelopes_, &Envelope::waits);
     if (envelope == envelopes_.end())
       envelope = std::ranges::find_if(envelopes_, &Envelope::is_free);
     CHECK(envelope != envelopes_.end());
@@ -548,8 +547,7 @@ SetbackPtr Session::setback_of(const smtp::Verdict& verdict) {
 void Session::session_fruitless(const smtp::Verdict& verdict) {
   outlet_.session_refused(nullptr);
   if (charged_) return;
-  const auto envelope = std::ranges::find_if(
-      envelopes_, [](const Envelope& e) { return !e.is_free() && !e.is_offered; });
+  const auto envelope = std::ranges::find_if(envelopes_, &Envelope::waits);
   if (envelope == envelopes_.end()) return;
   smtp::Verdict of_host = verdict;
   of_host.scope = smtp::Scope::host;

@@ -25,10 +25,13 @@ std::vector<MailServer*> add_domains(Scenario& scenario, std::string_view name,
   return servers;
 }
 
-void add_recipients(Mail& mail, std::string_view name, unsigned domains, unsigned each) {
+/// A campaign to so many recipients of each of the first `domains` of these.
+void hand_off(Scenario& scenario, std::string_view name, unsigned domains, unsigned each) {
+  Mail mail{.id = std::string(name), .recipients = {}};
   for (unsigned i = 0; i < domains; ++i)
     for (unsigned r = 0; r < each; ++r)
       mail.recipients.push_back(fmt::format("r{}@{}{}.test", r, name, i));
+  scenario.hand_off(mail);
 }
 
 unsigned served(const std::vector<MailServer*>& servers, size_t deliveries) {
@@ -42,9 +45,7 @@ TEST(Sockets, sessions_that_idle_make_room_for_other_destinations) {
   scenario.socket_slots = 8;
   constexpr unsigned domains = 100;
   const auto servers = add_domains(scenario, "d", "192.0.2", domains);
-  Mail mail{.id = "m", .recipients = {}};
-  add_recipients(mail, "d", domains, 3);
-  scenario.hand_off(mail);
+  hand_off(scenario, "d", domains, 3);
   scenario.start();
   EXPECT_TRUE(scenario.run_until([&] { return served(servers, 3) == domains; }, seconds(4)))
       << served(servers, 3) << " served before any session had idled for its 5 s";
@@ -56,9 +57,7 @@ TEST(Sockets, idle_sessions_of_many_destinations_are_few) {
   scenario.socket_slots = 160;
   constexpr unsigned domains = 100;
   const auto servers = add_domains(scenario, "d", "192.0.2", domains);
-  Mail mail{.id = "m", .recipients = {}};
-  add_recipients(mail, "d", domains, 1);
-  scenario.hand_off(mail);
+  hand_off(scenario, "d", domains, 1);
   scenario.start();
   scenario.run_for(seconds(2));
   EXPECT_EQ(served(servers, 1), domains);
@@ -75,16 +74,12 @@ TEST(Sockets, destinations_that_hold_many_leave_some_to_those_that_have_none) {
       const bool stalls = phase == Phase::final_dot && ++taken > 60;
       return Answer{.action = stalls ? Answer::Action::stall : Answer::Action::reply};
     };
-  Mail first{.id = "slow", .recipients = {}};
-  add_recipients(first, "slow", 2, 200);
-  scenario.hand_off(first);
+  hand_off(scenario, "slow", 2, 200);
   scenario.start();
   scenario.run_for(seconds(10));
   EXPECT_EQ(scenario.totals().sessions, 21u) << "all of them stalled";
   const auto servers = add_domains(scenario, "d", "192.0.2", 50);
-  Mail mail{.id = "m", .recipients = {}};
-  add_recipients(mail, "d", 50, 3);
-  scenario.hand_off(mail);
+  hand_off(scenario, "d", 50, 3);
   EXPECT_TRUE(scenario.run_until([&] { return served(servers, 3) == 50; }, seconds(4)))
       << served(servers, 3);
 }
@@ -93,9 +88,7 @@ TEST(Sockets, a_machine_that_has_none_left_makes_no_attempt_of_anybody) {
   Scenario scenario;
   constexpr unsigned domains = 30;
   const auto servers = add_domains(scenario, "d", "192.0.2", domains);
-  Mail mail{.id = "m", .recipients = {}};
-  add_recipients(mail, "d", domains, 2);
-  scenario.hand_off(mail);
+  hand_off(scenario, "d", domains, 2);
   scenario.world.faults.socket_refused = 1;
   scenario.start();
   scenario.run_for(seconds(30));
