@@ -33,7 +33,7 @@ void SignedContent::end() {
 }
 
 void SignedContent::ask() {
-  if (place_ || is_signed()) return;
+  if (!is_begun() || place_ || is_signed()) return;
   if (stage_ != Stage::sign && !content_->is_ready()) return;
   place_ = desk_.add(*this);
 }

@@ -43,8 +43,8 @@ class SignedContent final : public smtp::Body {
   void end();
   bool is_begun() const { return content_ != nullptr; }
 
-  /// The content is to be sent now: it waits for its turn at the desk, unless it is signed, waits
-  /// already, or its octets are not at hand.
+  /// The content is to be sent now: it waits for its turn at the desk, unless it is not begun, is
+  /// signed, waits already, or its octets are not at hand.
   void ask();
   bool is_signed() const { return stage_ == Stage::ready; }
   bool is_ready() const override;

@@ -83,7 +83,7 @@ void append_signature(std::string& out, const Signer& signer, const SignedHeader
 }
 
 size_t signature_bytes_about(const Signer& signer) {
-  constexpr size_t of_the_rest = 420;
+  constexpr size_t of_the_rest = 380;
   return of_the_rest + signer.domain.size() + signer.selector.size() +
          mail::base64_bytes(signer.key->signature_bytes());
 }

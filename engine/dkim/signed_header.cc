@@ -69,7 +69,8 @@ void SignedHeader::end_name() {
     state_ = State::skipped;
     return;
   }
-  fields_.push_back({static_cast<uint16_t>(field - signed_fields.begin()), values_.size(), 0});
+  fields_.push_back(
+      {static_cast<uint16_t>(field - signed_fields.begin()), values_.size(), std::string::npos});
   has_field_ = true;
   has_blank_ = false;
   state_ = State::value;

@@ -90,8 +90,8 @@ class SignedHeader {
  private:
   enum class State : uint8_t { line_start, name, value, skipped };
   struct Field {
-    uint16_t field;  // of signed_fields
-    size_t begin, end;
+    uint16_t field;     // of signed_fields
+    size_t begin, end;  // of values_; npos: it is under way
   };
   std::string_view value(const Field& field) const {
     return std::string_view(values_).substr(field.begin, field.end - field.begin);

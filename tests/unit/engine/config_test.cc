@@ -143,6 +143,9 @@ key = "s1.pem"
 [[dkim."news.example"]]
 selector = "s2"
 key = "s2.pem"
+start = 2026-12-01T01:30:00+01:30
+end = 2026-12-31T00:00:00Z
+expire = ""
 )");
   EXPECT_EQ(config.hostname, "mta1.news.example");
   EXPECT_EQ(config.shards, 3u);
@@ -180,6 +183,12 @@ key = "s2.pem"
   ASSERT_EQ(config.dkim.size(), 2u);
   EXPECT_EQ(config.dkim[1].selector, "s2");
   EXPECT_EQ(config.dkim[1].domain, "news.example");
+  EXPECT_EQ(config.dkim[0].start, io::WallTime{});
+  EXPECT_EQ(config.dkim[0].end, io::WallTime::max());
+  EXPECT_EQ(config.dkim[0].expire, 14 * 24h);
+  EXPECT_EQ(config.dkim[1].start, io::WallTime(1'796'083'200s));
+  EXPECT_EQ(config.dkim[1].end, io::WallTime(1'798'675'200s));
+  EXPECT_EQ(config.dkim[1].expire, 0s);
 }
 
 TEST(Config, the_longest_pattern_wins_key_by_key) {
@@ -374,7 +383,17 @@ INSTANTIATE_TEST_SUITE_P(
             "[admin]\naddress = \"0.0.0.0:80\"\n",
             "t.toml:2: admin.address: \"0.0.0.0:80\" is not on loopback; that needs a token_file"},
         Mistake{"[dkim.\"a.example\"]\nselector = \"s\"\n",
-                "t.toml:1: dkim.\"a.example\".key: is missing"}));
+                "t.toml:1: dkim.\"a.example\".key: is missing"},
+        Mistake{"[dkim.\"a.example\"]\nselector = \"a b\"\nkey = \"k\"\n",
+                "t.toml:2: dkim.\"a.example\".selector: \"a b\" is not a selector; write one such "
+                "as s1 or 2026-12.mail"},
+        Mistake{"[dkim.\"a.example\"]\nselector = \"s\"\nkey = \"k\"\nstart = "
+                "2026-12-01T00:00:00\n",
+                "t.toml:4: dkim.\"a.example\".start: 2026-12-01T00:00:00 is not a time with its "
+                "zone; write 2026-12-01T00:00:00Z, without quotes"},
+        Mistake{"[dkim.\"a.example\"]\nselector = \"s\"\nkey = \"k\"\nstart = "
+                "2026-12-02T00:00:00Z\nend = 2026-12-02T00:00:00Z\n",
+                "t.toml:5: dkim.\"a.example\".end: is not later than start"}));
 
 constexpr std::string_view two_sources = R"([[source."news"]]
 address = "192.0.2.1"

@@ -61,7 +61,9 @@ TEST(AuthorDomain, is_that_of_the_first_address) {
 
 std::string signature_of(const Signer& s) {
   SignedHeader header;
-  header.update("From: a@a.example\r\n");
+  header.update(
+      "From: a@a.example\r\nTo: b\r\nSubject: s\r\nDate: d\r\nMessage-ID: m\r\nMIME-Version: "
+      "1.0\r\nContent-Type: text/plain\r\n");
   header.finish();
   std::string out = "before\r\n";
   append_signature(out, s, header, Digest{}, noon);
