@@ -24,8 +24,8 @@ test=(
   python3-flufl.bounce
   # cpack makes the package, systemd-analyze reviews its unit.
   dpkg-dev file systemd
-  # Verify our signatures.
-  opendkim python3-dkim python3-dnspython
+  # Verifies our signatures.
+  python3-dkim python3-dnspython
   # Checks answers against docs/openapi.json.
   python3-jsonschema
   clang-19 lld-19 libclang-rt-19-dev llvm-19 clang-tidy-19 clang-format-19
@@ -35,6 +35,8 @@ test=(
   libbsd0 liblockfile1
   # What Knot's name server loads, likewise: knot_tools.sh.
   libknot13 libdnssec9 libzscanner4 libcap-ng0 liblmdb0 liburcu8
+  # What opendkim loads, likewise: opendkim_tools.sh.
+  libopendkim11 libldap-2.5-0 liblua5.3-0 libmemcached11 libmilter1.0.1 libopendbx1 librbl1 libunbound8 libvbr2
 )
 
 fail() {
@@ -91,6 +93,7 @@ fi
 if [[ ${1:---test} == --test ]]; then
   "$here/postfix_tools.sh" >/dev/null
   "$here/knot_tools.sh" >/dev/null
+  "$here/opendkim_tools.sh" >/dev/null
   "$here/mailx_tools.sh" >/dev/null
   "$here/prometheus_tools.sh" >/dev/null
 fi

@@ -4,7 +4,9 @@ import pathlib
 import subprocess
 
 from _knot import Knot
-from _sluice import SLUICE
+from _sluice import SLUICE, root
+
+opendkim = subprocess.run([root / "tools" / "opendkim_tools.sh"], check=True, capture_output=True, text=True).stdout.strip() + "/opendkim"
 
 VERIFY = """
 import json, sys, dkim, dns.resolver
@@ -59,5 +61,5 @@ class OpenDkim:
 
     def verify(self, path):
         """What it says of a message."""
-        done = subprocess.run(["/usr/sbin/opendkim", "-x", self.folder / "opendkim.conf", "-vv", "-t", path], capture_output=True, text=True, timeout=120)
+        done = subprocess.run([opendkim, "-x", self.folder / "opendkim.conf", "-vv", "-t", path], capture_output=True, text=True, timeout=120)
         return done.stdout + done.stderr

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """DKIM: what arrives is verified by opendkim and by python3-dkim, which ask Knot DNS for the keys that `sluice dkim keygen` printed: odd messages through
 the relay, newsletters of every shape, notices, 5 MB. Keys come and go by time and by SIGHUP; are told apart from what is published; and do not leak."""
-# timeout_s: 240
+# timeout_s: 300
 import datetime
 import os
 import pathlib
