@@ -24,26 +24,30 @@ void SignedHeader::clear() {
 }
 
 void SignedHeader::update(std::string_view octets) {
-  for (const char c : octets) {
-    if (state_ == State::line_start) {
-      if (is_blank(c)) {
-        state_ = has_field_ ? State::value : State::skipped;
-      } else {
-        end_field();
-        name_.clear();
-        has_blank_ = false;
-        state_ = State::name;
-      }
-    }
+  while (!octets.empty()) {
+    if (state_ == State::line_start) begin_line(octets.front());
+    size_t taken = 1;
     switch (state_) {
-      case State::line_start:
-      case State::skipped:    break;
-      case State::name:       take_name(c); break;
-      case State::value:      take_value(c); break;
+      case State::line_start: break;
+      case State::skipped:    taken = std::min(octets.find('\n'), octets.size() - 1) + 1; break;
+      case State::name:       take_name(octets.front()); break;
+      case State::value:      taken = take_value(octets); break;
     }
     // Content that is fit to be sent has no LF but at the end of a line.
-    if (c == '\n') state_ = State::line_start;
+    if (octets[taken - 1] == '\n') state_ = State::line_start;
+    octets.remove_prefix(taken);
   }
+}
+
+void SignedHeader::begin_line(char c) {
+  if (is_blank(c)) {
+    state_ = has_field_ ? State::value : State::skipped;
+    return;
+  }
+  end_field();
+  name_.clear();
+  has_blank_ = false;
+  state_ = State::name;
 }
 
 void SignedHeader::take_name(char c) {
@@ -76,19 +80,23 @@ void SignedHeader::end_name() {
   state_ = State::value;
 }
 
-void SignedHeader::take_value(char c) {
-  if (c == '\r' || c == '\n') return;
-  if (is_blank(c)) {
-    has_blank_ = true;
-    return;
+/// Takes a run of text, or one other octet; returns how many.
+size_t SignedHeader::take_value(std::string_view octets) {
+  const auto is_text = [](char c) { return !is_blank(c) && c != '\r' && c != '\n'; };
+  const auto* const end = std::ranges::find_if_not(octets, is_text);
+  const std::string_view text(octets.begin(), end);
+  if (text.empty()) {
+    has_blank_ |= is_blank(octets.front());
+    return 1;
   }
-  if (values_.size() >= bytes_max) {
+  if (values_.size() + text.size() >= bytes_max) {
     is_too_large_ = true;
-    return;
+    return text.size();
   }
   if (std::exchange(has_blank_, false) && values_.size() > fields_.back().begin)
     values_.push_back(' ');
-  values_.push_back(c);
+  values_ += text;
+  return text.size();
 }
 
 void SignedHeader::end_field() {

@@ -96,9 +96,10 @@ class SignedHeader {
   std::string_view value(const Field& field) const {
     return std::string_view(values_).substr(field.begin, field.end - field.begin);
   }
+  void begin_line(char c);
   void take_name(char c);
   void end_name();
-  void take_value(char c);
+  size_t take_value(std::string_view octets);
   void end_field();
 
   State state_ = State::line_start;
