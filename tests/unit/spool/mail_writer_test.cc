@@ -68,6 +68,31 @@ TEST_F(MailWriterTest, keeps_times_of_acceptance_to_the_millisecond) {
   EXPECT_LE(segment.accepted_at(1), ring_->wall());
 }
 
+TEST_F(MailWriterTest, gives_the_flow_of_a_message_to_its_segment_until_that_is_read_anew) {
+  auto w = writer();
+  for (uint32_t n = 0; n < 6; ++n) {
+    letter(n).as_new_mail([&](NewMail mail) {
+      mail.flow = 7 + n;
+      ASSERT_TRUE(w->append(mail));
+    });
+    if (n % 2 == 0) w->commit();  // the next two go with the one after
+  }
+  w->commit();
+  ASSERT_TRUE(turn_until([&] {
+    w->commit();
+    return witness_.durable == 6;
+  }));
+  for (uint32_t n = 0; n < 6; ++n) {
+    const auto& [segment, block] = witness_.places.at(n + 1);
+    EXPECT_EQ(segment->flow_of(block), 7 + n);
+  }
+  w.reset();
+  const RecoveredMail recovered = recover();
+  ASSERT_EQ(recovered.segments.size(), 1u);
+  for (uint32_t n = 0; n < 6; ++n) EXPECT_EQ(recovered.segments[0]->flow_of(n), 0u);
+  close_files(recovered);
+}
+
 TEST_F(MailWriterTest, says_not_now_when_its_buffer_is_full_and_goes_on_after_the_commit) {
   auto w = writer();
   uint32_t taken = 0;
