@@ -38,7 +38,7 @@ void shake_hands(const ContextPtr& of_client, const ContextPtr& of_server,
     watch[side].time([&] { to.receive(std::as_bytes(std::span(octets)), plain, out); });
   };
   watch[client].time([&] {
-    at_client.emplace(of_client, "mx.example");
+    at_client.emplace(of_client, Peer{.name = "mx.example"});
     at_client->start(to_server, session.get());
   });
   watch[server].time([&] { at_server.emplace(of_server); });

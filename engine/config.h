@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/campaign_message.h"
+#include "engine/dns/dnssec_trust.h"
 #include "engine/smtp/stage.h"
 #include "io/clock.h"
 #include "io/socket_address.h"
@@ -25,10 +26,14 @@ enum class InDoubtPolicy : uint8_t { resend, hold, never };
 struct SecurityPolicy {
   TlsPolicy tls = TlsPolicy::opportunistic;
   TlsVersion tls_min = TlsVersion::v1_2;
+  bool dane = true;         // TLSA records count
   std::string tls_ca_file;  // "": the system's
   std::string tls_client_certificate, tls_client_key;
   std::string auth_user;  // "": no login
   std::string auth_password_file;
+  bool mta_sts = true;
+  bool has_dane() const { return dane && tls != TlsPolicy::none; }
+  bool has_mta_sts() const { return mta_sts && tls != TlsPolicy::none; }
   friend bool operator==(const SecurityPolicy&, const SecurityPolicy&) = default;
 };
 struct Protection;
@@ -137,6 +142,7 @@ struct Config {
   std::string user;     // root becomes this one; "" to stay
   unsigned shards = 0;  // 0: one a core
   std::vector<io::SocketAddress> dns_servers;
+  dns::DnssecTrust dnssec = dns::DnssecTrust::loopback;
   InDoubtPolicy in_doubt = InDoubtPolicy::resend;
   Notices notices = Notices::sender;
   std::string postmaster;

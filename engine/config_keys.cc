@@ -109,6 +109,11 @@ constexpr ConfigKey keys[] = {
     {"dns", "servers", servers, "[]", "", "", "", false,
      "Resolvers, `ADDRESS` or `ADDRESS:PORT` (53). Empty: those of resolv.conf.",
      into<Config, &Config::dns_servers>},
+    {"dns", "dnssec", choice, "\"loopback\"", "", "", "loopback|yes|no", false,
+     "Which resolvers are believed when they say that DNSSEC vouches for an answer (AD), which "
+     "DANE "
+     "needs: those on this machine, all, or none. `yes` where nobody can be on the way to them.",
+     into<Config, &Config::dnssec>},
 
     {"destination", "next_hop", next_hops, "\"mx\"", "", "", "", false,
      "`\"mx\"`: the hosts that DNS names. Or a list of hosts, tried in this order: "
@@ -142,6 +147,15 @@ constexpr ConfigKey keys[] = {
      into<Policy, &Policy::security, &Security::tls>},
     {"destination", "tls_min", choice, "\"1.2\"", "", "", "1.2|1.3", false,
      "Oldest version of TLS that is spoken.", into<Policy, &Policy::security, &Security::tls_min>},
+    {"destination", "dane", flag, "true", "", "", "", false,
+     "Where DNS is secure, a host's TLSA records (DANE, RFC 7672) demand TLS and say which "
+     "certificate is good. Not with `tls = \"none\"`.",
+     into<Policy, &Policy::security, &Security::dane>},
+    {"destination", "mta_sts", flag, "true", "", "", "", false,
+     "The domain's MTA-STS policy (RFC 8461) demands TLS and good certificates of the MX hosts "
+     "that it "
+     "names. Not with `tls = \"none\"`, nor with a `next_hop`.",
+     into<Policy, &Policy::security, &Security::mta_sts>},
     {"destination", "tls_ca_file", file, "\"\"", "", "", "", true,
      "PEM file of those whose word on a certificate counts. Empty: "
      "`/etc/ssl/certs/ca-certificates.crt`.",

@@ -65,6 +65,7 @@ Engine::Engine(const Config& config, const Options& options, unsigned shards,
 Engine::~Engine() {
   if (!begun_) begin_.count_down();
   if (errands_) errands_->stop(*proactor_);
+  if (policies_) policies_->stop(*proactor_);
   end_.count_down();
 }
 
@@ -78,6 +79,7 @@ Shard::Setup Engine::setup(unsigned index, uint64_t journal_sequence) {
           .socket_slots = io::socket_slots(options_.uring),
           .in_doubt = config_.in_doubt,
           .dns = {.servers = dns_servers_,
+                  .trust = config_.dnssec,
                   .hostname = config_.hostname,
                   .own_addresses = own_addresses(config_)},
           .keys = keys_,
@@ -87,7 +89,8 @@ Shard::Setup Engine::setup(unsigned index, uint64_t journal_sequence) {
                       .notices = config_.notices},
           .listens = options_.listens,
           .listen = listeners_,
-          .errands = errands_.get()};
+          .errands = errands_.get(),
+          .policies = policies_.get()};
 }
 
 std::expected<void, EngineError> Engine::open() {
@@ -114,6 +117,9 @@ std::expected<void, EngineError> Engine::open() {
     if (auto started = errands_->start(); !started)
       return std::unexpected(EngineError{EX_UNAVAILABLE, started.error()});
   }
+  policies_ = std::make_unique<sts::PolicyKeeper>(mesh_.shards(), config_.spool);
+  if (auto started = policies_->start(); !started)
+    return std::unexpected(EngineError{EX_UNAVAILABLE, started.error()});
   spool::Recovered& recovered = spool_->recovered();
   Shard::Setup first = setup(0, recovered.next_sequence);
   first.sealed = std::move(recovered.segments);

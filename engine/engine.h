@@ -17,6 +17,7 @@
 #include "engine/intake/smtp_listener.h"
 #include "engine/report/counters.h"
 #include "engine/shard.h"
+#include "engine/sts/policy_keeper.h"
 #include "io/uring.h"
 #include "spool/spool.h"
 
@@ -83,6 +84,7 @@ class Engine {
   std::vector<intake::SmtpListenerPtr> listeners_;
   dkim::KeyringPtr keys_;                     // at the start
   std::unique_ptr<intake::Errands> errands_;  // where it listens
+  std::unique_ptr<sts::PolicyKeeper> policies_;
   std::unique_ptr<io::Proactor> proactor_;
   std::unique_ptr<io::EventLoop> loop_;
   std::unique_ptr<spool::Spool> spool_;

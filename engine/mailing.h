@@ -79,7 +79,10 @@ struct Route {
            (!is_by_mx() || name == other.name);
   }
   dns::Target target() const {
-    return {.domain = is_by_mx() ? name : "", .next_hops = policy.next_hops, .port = policy.port};
+    return {.domain = is_by_mx() ? name : "",
+            .next_hops = policy.next_hops,
+            .port = policy.port,
+            .has_dane = policy.security.has_dane()};
   }
 };
 

@@ -23,6 +23,7 @@ std::vector<std::string> obstacles_to_reload(const Config& now, const Config& ne
   must_stay("engine.log", now.log, next.log);
   must_stay("engine.shards", now.shards, next.shards);
   must_stay("dns.servers", now.dns_servers, next.dns_servers);
+  must_stay("dns.dnssec", now.dnssec, next.dnssec);
   must_stay("report.in_doubt", now.in_doubt, next.in_doubt);
   must_stay("report.notices", now.notices, next.notices);
   must_stay("report.postmaster", now.postmaster, next.postmaster);

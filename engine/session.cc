@@ -508,12 +508,14 @@ void Session::intent_durable(smtp::TransactionNumber transaction) {
 
 void Session::session_opened() {
   opened_ = true;
+  note_tls("");
   shard_.counters().sessions_opened.add();
   outlet_.session_opened(host().address);
 }
 
 void Session::session_failed(const smtp::Verdict& verdict) {
   if (std::exchange(settled_, true)) return;
+  if (!opened_ && verdict.stage == Stage::starttls) note_tls(reason_of(verdict));
   if (!opened_ && !finishing_ && !shard_.is_stopping() && tls_.falls_back(shard_.loop().now())) {
     next_host_ = same_host_ = true;
     return;
@@ -527,6 +529,19 @@ void Session::session_failed(const smtp::Verdict& verdict) {
   if (opened_) return session_fruitless(verdict);
   shard_.counters().sessions_failed.add();
   outlet_.session_refused(setback_of(verdict));
+}
+
+void Session::note_tls(std::string_view reason) {
+  if (!tls_.is_wanted()) return;
+  if (reason.empty() && host().sts) reason = host().sts->finding.reason;
+  const Route& route = outlet_.route();
+  shard_.note_tls({.policy = tls_.policy_type(),
+                   .result = tls_.result(),
+                   .domain = route.is_by_mx() ? std::string_view(route.name) : std::string_view(),
+                   .mx = host().name,
+                   .host = &host(),
+                   .local = &local_,
+                   .reason = reason});
 }
 
 SetbackPtr Session::setback_of(const smtp::Verdict& verdict) {
@@ -562,10 +577,8 @@ std::string Session::reason_of(const smtp::Verdict& verdict) {
   std::string reason =
       fmt::format("{}: {}", name(verdict.stage),
                   verdict.reason.empty() ? std::string_view("refused") : verdict.reason);
-  const TlsPolicy tls = outlet_.route().policy.security.tls;
-  if (is_of_tls && tls >= TlsPolicy::required)
-    reason += tls == TlsPolicy::verified ? "; tls = verified" : "; tls = required";
-  return reason;
+  const std::string demand = is_of_tls ? tls_.demand() : std::string();
+  return demand.empty() ? reason : fmt::format("{}; {}", reason, demand);
 }
 
 void Session::record(Envelope& envelope, unsigned recipient, const smtp::Verdict& verdict) {

@@ -92,6 +92,7 @@ class Session final : smtp::Client::Listener,
   bool has_next_host() const;
   const dns::Host& host() const { return attempt_.list->hosts[attempt_.order[host_]]; }
   void host_refused(const smtp::Verdict& verdict);
+  void note_tls(std::string_view reason);
   std::string reason_of(const smtp::Verdict& verdict);
   SetbackPtr setback_of(const smtp::Verdict& verdict);
   void session_fruitless(const smtp::Verdict& verdict);

@@ -12,6 +12,7 @@
 #include "engine/smtp/opening.h"
 #include "engine/tls/channel.h"
 #include "engine/tls/host_memory.h"
+#include "engine/tls_outcome.h"
 
 namespace sluice::engine {
 
@@ -37,13 +38,15 @@ class SessionTls {
   /// login.
   smtp::Opening connected(const DestinationPolicy& policy, const dns::Host& host, io::Instant now);
 
+  /// This connection is to be under TLS, if only where that is offered.
+  bool is_wanted() const { return is_wanted_; }
   /// STARTTLS was granted: the first flight lies in outgoing().
   void begin();
   bool is_on() const { return channel_ != nullptr; }
   /// The handshake went well.
   bool is_established() const { return !description_.empty(); }
   /// The server is the one that the route means: its certificate has the name of a configured next
-  /// hop.
+  /// hop, or matches a TLSA record, or is what the domain's policy demands.
   bool is_authenticated() const;
   /// Takes what came; what it says, good until the next call of any session's. What is to be sent
   /// because of it lies in outgoing().
@@ -65,15 +68,28 @@ class SessionTls {
   /// The handshake came to nothing, and policy allows to go on without: the host is remembered, and
   /// connected() will not try it again for a while.
   bool falls_back(io::Instant now);
-  /// For the log: "TLSv1.3 TLS_AES_128_GCM_SHA256 verified"; "" in the clear.
+  /// What the host's own policy demands of this connection.
+  TlsPolicyType policy_type() const;
+  /// What the connection came to, once mail can be sent or TLS was in the way of that.
+  TlsResult result() const;
+  /// The policy without which TLS would be no obstacle: "tls = verified", "DANE"; "" for none.
+  std::string demand() const;
+  /// For the log: "TLSv1.3 TLS_AES_128_GCM_SHA256 verified"; "verified dane" by TLSA records,
+  /// "unverified dane" where none of them is of a use; "verified sts" where the domain's policy
+  /// is enforced, else "sts-testing" behind either word; "" in the clear.
   const std::string& description() const { return description_; }
 
  private:
   tls::HostMemory::Host key() const;
+  bool is_demanded() const;
+  bool is_sts_enforced() const;
+  std::string_view name_of_demand() const;
+  tls::Peer peer() const;
 
   TlsDesk& desk_;
   const DestinationPolicy* policy_ = nullptr;
   const dns::Host* host_ = nullptr;
+  bool is_wanted_ = false;
   std::unique_ptr<tls::Channel> channel_;
   std::string outgoing_, description_;
 };

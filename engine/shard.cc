@@ -5,6 +5,7 @@
 #include "engine/coordinator.h"
 #include "engine/queue/routing.h"
 #include "engine/source_choice.h"
+#include "engine/sts/bound_hosts.h"
 #include "io/check.h"
 
 namespace sluice::engine {
@@ -65,6 +66,7 @@ Shard::Shard(io::EventLoop& loop, Mesh& mesh, const Setup& setup)
       counters_(setup.counters),
       fates_(loop, mesh, setup.index, *this, counters(), setup.notices),
       finder_(loop, setup.dns),
+      policies_(setup.index, finder_, setup.policies),
       ender_(loop, fates_, *this),
       signing_desk_(loop),
       sessions_(sessions_of(setup.socket_slots)),
@@ -72,6 +74,7 @@ Shard::Shard(io::EventLoop& loop, Mesh& mesh, const Setup& setup)
       queue_news_sent_(queue_news_) {
   signing_desk_.set_keys(setup.keys);
   mesh_.attach(index_, loop_.proactor());
+  if (setup.policies != nullptr) setup.policies->attach(index_, loop_.proactor());
   loop_.add(*this);
   sweep_.bind<&Shard::sweep>(this);
   shortage_.bind<&Shard::end_shortage>(this);
@@ -257,16 +260,55 @@ void Shard::Home::find_hosts() {
 
 /// The home lives until it is answered: its queue is not idle.
 void Shard::search(Home& home) {
-  finder_.find(home.queue.route().target(), [this, &home](dns::HostListPtr list) {
-    const auto& from = home.queue.route().policy.source_addresses;
-    home.queue.hosts_found(reachable_from(from, std::move(list)), queue_now());
-    mark(home);
-    loop_.request_turn();
+  const dns::Target target = home.queue.route().target();
+  finder_.find(target, [this, &home, domain = target.domain](dns::HostListPtr list) {
+    note_unsafe(TlsPolicyType::tlsa, TlsResult::dnssec_invalid, domain, list->unsafe);
+    look_for_policy(home,
+                    reachable_from(home.queue.route().policy.source_addresses, std::move(list)));
     if (seekers_.empty() || finder_.searching() >= searches_max) return;
     Home& next = *seekers_.front();
     seekers_.pop_front();
     search(next);
   });
+}
+
+/// Of the domain; where the hosts have usable TLSA records it says nothing more.
+void Shard::look_for_policy(Home& home, dns::HostListPtr list) {
+  const Route& route = home.queue.route();
+  const bool is_wanted = route.is_by_mx() && route.policy.security.has_mta_sts() &&
+                         std::ranges::any_of(list->hosts, [](const dns::Host& host) {
+                           return !host.dane || !host.dane->is_usable();
+                         });
+  if (!is_wanted || route.name.starts_with('[')) return hosts_found(home, std::move(list));
+  const std::string& authorities = route.policy.security.tls_ca_file;
+  policies_.find(route.name, authorities.empty() ? Protection::system_authorities : authorities,
+                 [this, &home, list](sts::Finding&& finding) {
+                   const std::string& domain = home.queue.route().name;
+                   dns::HostListPtr bound = sts::bound_hosts(list, domain, finding, loop_.now());
+                   note_unsafe(TlsPolicyType::sts, TlsResult::validation_failure, domain,
+                               std::span(bound->unsafe).subspan(list->unsafe.size()));
+                   hosts_found(home, std::move(bound));
+                 });
+}
+
+void Shard::hosts_found(Home& home, dns::HostListPtr list) {
+  home.queue.hosts_found(std::move(list), queue_now());
+  mark(home);
+  loop_.request_turn();
+}
+
+void Shard::note_unsafe(TlsPolicyType policy, TlsResult result, std::string_view domain,
+                        std::span<const dns::UnsafeHost> hosts) {
+  for (const dns::UnsafeHost& host : hosts)
+    note_tls({.policy = policy,
+              .result = result,
+              .domain = domain,
+              .mx = host.name,
+              .reason = host.reason});
+}
+
+void Shard::note_tls(const TlsOutcome& outcome) {
+  counters().tls[static_cast<size_t>(outcome.policy)][static_cast<size_t>(outcome.result)].add();
 }
 
 void Shard::Home::recall() {
@@ -362,6 +404,7 @@ void Shard::bury_sessions() {
 void Shard::turn_ended() {
   const auto handler = [this](Message&& message) { handle(std::move(message)); };
   mesh_.drain(index_, handler);
+  policies_.turn_ended();
   serve_homes();
   mesh_.drain(index_, handler);
   serve_outlets();

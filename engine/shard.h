@@ -6,6 +6,7 @@
 #include <list>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,7 @@
 #include "engine/session.h"
 #include "engine/session_tls.h"
 #include "engine/signing_desk.h"
+#include "engine/sts/policy_finder.h"
 #include "io/event_loop.h"
 #include "io/slot_pool.h"
 
@@ -47,7 +49,8 @@ class Shard final : io::TurnEnd, Fates::Owner, Ender::Owner, intake::SmtpIntake:
     notices::Notifier::Options notices;
     bool listens = false;  // takes mail in, now as `listen` has it
     intake::SmtpListeners listen;
-    intake::Errands* errands = nullptr;  // where it listens
+    intake::Errands* errands = nullptr;     // where it listens
+    sts::PolicyKeeper* policies = nullptr;  // null: no domain has one
   };
 
   Shard(io::EventLoop& loop, Mesh& mesh, const Setup& setup);
@@ -67,6 +70,9 @@ class Shard final : io::TurnEnd, Fates::Owner, Ender::Owner, intake::SmtpIntake:
   SendBuffers& buffers() { return buffers_; }
   TlsDesk& tls() { return tls_; }
   SigningDesk& signing_desk() { return signing_desk_; }
+  /// What TLS came to on each connection that got so far, and with each host that is not connected
+  /// to for what DNS does not tell: whoever counts that does it here.
+  void note_tls(const TlsOutcome& outcome);
   const std::string& hostname() const { return hostname_; }
   InDoubtPolicy in_doubt() const { return in_doubt_; }
   std::string& scratch() { return scratch_; }
@@ -128,6 +134,10 @@ class Shard final : io::TurnEnd, Fates::Owner, Ender::Owner, intake::SmtpIntake:
   void add_source(AddSource& source);
   void reload(Reload& news);
   void search(Home& home);
+  void look_for_policy(Home& home, dns::HostListPtr list);
+  void note_unsafe(TlsPolicyType policy, TlsResult result, std::string_view domain,
+                   std::span<const dns::UnsafeHost> hosts);
+  void hosts_found(Home& home, dns::HostListPtr list);
   Outlet& outlet(const Route& route);
   void serve_homes();
   void count(Home& home);
@@ -150,6 +160,7 @@ class Shard final : io::TurnEnd, Fates::Owner, Ender::Owner, intake::SmtpIntake:
   report::Counters& counters_;
   Fates fates_;
   dns::HostFinder finder_;
+  sts::PolicyFinder policies_;
   Ender ender_;
   SendBuffers buffers_;
   TlsDesk tls_;

@@ -10,6 +10,8 @@
 #include "engine/dns/resolv_conf.h"
 #include "engine/intake/address.h"
 #include "engine/source_choice.h"
+#include "engine/sts/policy_folder.h"
+#include "engine/sts/record.h"
 #include "io/event_loop.h"
 #include "io/uring.h"
 #include "tools/command_line.h"
@@ -93,24 +95,31 @@ std::string take_address(const std::string& text, Explanation& out) {
   return "";
 }
 
-engine::dns::HostListPtr find_hosts(io::Proactor& proactor, const engine::Config& config,
-                                    const Explanation& explanation) {
+/// What DNS says: the hosts, and of the domain's MTA-STS policy.
+void look_up(io::Proactor& proactor, const engine::Config& config, Explanation& out) {
   io::EventLoop loop(proactor);
   engine::dns::HostFinder::Options options{
       .servers = config.dns_servers.empty() ? engine::dns::system_servers() : config.dns_servers,
+      .trust = config.dnssec,
       .hostname = config.hostname};
   for (const engine::ListenPolicy& listen : config.listen)
     if (const auto own = io::SocketAddress::parse(listen.address))
       options.own_addresses.push_back(*own);
   engine::dns::HostFinder finder(loop, std::move(options));
-  engine::dns::HostListPtr found;
-  const engine::DestinationPolicy& policy = explanation.policy;
-  finder.find({.domain = policy.next_hops.empty() ? explanation.domain : "",
+  const engine::DestinationPolicy& policy = out.policy;
+  finder.find({.domain = policy.next_hops.empty() ? out.domain : "",
                .next_hops = policy.next_hops,
-               .port = policy.port},
-              [&](engine::dns::HostListPtr list) { found = std::move(list); });
-  while (!found) loop.turn();
-  return engine::reachable_from(policy.source_addresses, std::move(found));
+               .port = policy.port,
+               .has_dane = policy.security.has_dane()},
+              [&](engine::dns::HostListPtr list) { out.hosts = std::move(list); });
+  bool has_texts = !policy.next_hops.empty() || !policy.security.has_mta_sts();
+  if (!has_texts)
+    finder.find_texts("_mta-sts." + out.domain, [&](const std::vector<std::string>& texts) {
+      out.policy_id = engine::sts::policy_id(texts);
+      has_texts = true;
+    });
+  while (!out.hosts || !has_texts) loop.turn();
+  out.hosts = engine::reachable_from(policy.source_addresses, std::move(out.hosts));
 }
 
 }  // namespace
@@ -146,7 +155,9 @@ int explain_command(int argc, char** argv) {
   out.lines = policy_table(*config, out.domain, arguments.sender);
   out.notices = config->notices;
   out.hostname = config->hostname;
-  out.hosts = find_hosts(**ring, *config, out);
+  look_up(**ring, *config, out);
+  if (out.policy.next_hops.empty() && out.policy.security.has_mta_sts())
+    out.kept_policy = engine::sts::PolicyFolder(config->spool).read(out.domain);
   out.events = timeline(out.policy, out.priority, out.accepted_at);
   if (auto view = SpoolView::open(**ring, *config))
     out.waiting = waiting_there(**view, out.address, out.domain);

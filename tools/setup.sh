@@ -37,6 +37,8 @@ test=(
   libknot13 libdnssec9 libzscanner4 libcap-ng0 liblmdb0 liburcu8
   # What opendkim loads, likewise: opendkim_tools.sh.
   libopendkim11 libldap-2.5-0 liblua5.3-0 libmemcached11 libmilter1.0.1 libopendbx1 librbl1 libunbound8 libvbr2
+  # What unbound loads, likewise: unbound_tools.sh.
+  libevent-2.1-7 libnghttp2-14 libprotobuf-c1 libpython3.11 libssl3
 )
 
 fail() {
@@ -94,6 +96,7 @@ if [[ ${1:---test} == --test ]]; then
   "$here/postfix_tools.sh" >/dev/null
   "$here/knot_tools.sh" >/dev/null
   "$here/opendkim_tools.sh" >/dev/null
+  "$here/unbound_tools.sh" >/dev/null
   "$here/mailx_tools.sh" >/dev/null
   "$here/prometheus_tools.sh" >/dev/null
 fi

@@ -39,13 +39,17 @@ class AnswerReader {
   bool take_records();
   std::optional<Record> take_record(MessageReader& reader);
   bool add(const Record& record);
-  bool add_text(MessageReader data);
+  bool add_mx(MessageReader data);
+  bool add_address(const Record& record);
+  bool add_tlsa(MessageReader data, size_t end);
+  bool add_text(MessageReader data, size_t end);
   void follow(std::string name);
   void sort_out();
 
   std::span<const std::byte> message_;
   const RecordType type_;
   uint8_t code_ = 0;
+  bool is_authentic_ = false;
   uint16_t answers_ = 0, authorities_ = 0;
   size_t records_at_ = 0;
   std::vector<Record> records_;  // of the answer section: aliases and what was asked for
@@ -57,6 +61,7 @@ class AnswerReader {
 std::expected<Answer, std::string_view> AnswerReader::read(std::string_view name) {
   if (!take_header(name)) return std::unexpected(problem_);
   answer_.code = code_;
+  answer_.is_authentic = is_authentic_;
   // Refused or failed: whatever else is in the message does not count.
   if (code_ != code_no_error && code_ != code_no_name) return std::move(answer_);
   if (!take_records()) return std::unexpected("it ends within a record");
@@ -80,6 +85,7 @@ bool AnswerReader::take_header(std::string_view name) {
   problem_ = "it is truncated";
   if ((*flags & 0x0200) != 0) return false;
   code_ = *flags & 0x0F;
+  is_authentic_ = (*flags & 0x0020) != 0;
   answers_ = *answers;
   authorities_ = *authorities;
   problem_ = "it answers another question";
@@ -163,6 +169,9 @@ void AnswerReader::follow(std::string name) {
     }
     answer_.ttl_s = std::min(answer_.ttl_s, alias->ttl_s);
     answer_.alias = name = std::move(*target);
+    if (type_ != RecordType::cname) continue;
+    answer_.kind = Answer::Kind::found;
+    return;
   }
   if (answer_.kind == Answer::Kind::found) return;
   if (code_ == code_no_name) {
@@ -177,35 +186,63 @@ void AnswerReader::follow(std::string name) {
 }
 
 bool AnswerReader::add(const Record& record) {
-  MessageReader data(message_.first(record.data + record.data_octets));
+  const size_t end = record.data + record.data_octets;
+  MessageReader data(message_.first(end));
   data.go_to(record.data);
-  problem_ = "it has a record that is none";
-  if (type_ == RecordType::mx) {
-    const auto preference = data.take_u16();
-    auto host = data.take_name();
-    if (!preference || !host) return false;
-    answer_.mx.push_back({*preference, std::move(*host)});
-  } else if (type_ == RecordType::txt) {
-    if (!add_text(data)) return false;
-  } else {
-    if (record.data_octets != (type_ == RecordType::a ? 4 : 16)) return false;
-    if (answer_.addresses.size() < Answer::records_max)
-      answer_.addresses.push_back(ip_address(message_.subspan(record.data, record.data_octets)));
+  const auto add_what_it_is = [&] {
+    switch (type_) {
+      case RecordType::a:
+      case RecordType::aaaa:  return add_address(record);
+      case RecordType::mx:    return add_mx(data);
+      case RecordType::tlsa:  return add_tlsa(data, end);
+      case RecordType::txt:   return add_text(data, end);
+      case RecordType::cname: break;
+    }
+    return false;
+  };
+  if (!add_what_it_is()) {
+    problem_ = "it has a record that is none";
+    return false;
   }
-  problem_ = {};
   answer_.ttl_s = std::min(answer_.ttl_s, record.ttl_s);
   return true;
 }
 
-/// RFC 1035 section 3.3.14.
-bool AnswerReader::add_text(MessageReader data) {
+bool AnswerReader::add_mx(MessageReader data) {
+  const auto preference = data.take_u16();
+  auto host = data.take_name();
+  if (!preference || !host) return false;
+  answer_.mx.push_back({*preference, std::move(*host)});
+  return true;
+}
+
+bool AnswerReader::add_address(const Record& record) {
+  if (record.data_octets != (type_ == RecordType::a ? 4 : 16)) return false;
+  if (answer_.addresses.size() < Answer::records_max)
+    answer_.addresses.push_back(ip_address(message_.subspan(record.data, record.data_octets)));
+  return true;
+}
+
+/// RFC 6698 section 2.1.
+bool AnswerReader::add_tlsa(MessageReader data, size_t end) {
+  const auto usage = data.take_u8(), selector = data.take_u8(), matching = data.take_u8();
+  if (!matching) return false;
+  const auto octets = message_.subspan(data.offset(), end - data.offset());
+  answer_.tlsa.push_back(
+      {*usage, *selector, *matching,
+       std::string(reinterpret_cast<const char*>(octets.data()), octets.size())});
+  return true;
+}
+
+/// RFC 1035 section 3.3.14: strings, each behind its length.
+bool AnswerReader::add_text(MessageReader data, size_t end) {
   std::string text;
-  while (data.left() > 0) {
-    const auto octets = data.take_u8();
-    const size_t at = data.offset();
-    if (!octets || !data.skip(*octets)) return false;
-    text.append(reinterpret_cast<const char*>(message_.data() + at), *octets);
-  }
+  do {
+    const auto size = data.take_u8();
+    if (!size || !data.skip(*size)) return false;
+    const auto octets = message_.subspan(data.offset() - *size, *size);
+    text.append(reinterpret_cast<const char*>(octets.data()), octets.size());
+  } while (data.offset() < end);
   if (answer_.texts.size() < Answer::records_max) answer_.texts.push_back(std::move(text));
   return true;
 }
@@ -218,16 +255,20 @@ void AnswerReader::sort_out() {
   const auto twice = std::ranges::unique(answer_.mx);
   answer_.mx.erase(twice.begin(), twice.end());
   if (answer_.mx.size() > Answer::records_max) answer_.mx.resize(Answer::records_max);
+  std::ranges::sort(answer_.tlsa);
+  if (answer_.tlsa.size() > Answer::records_max) answer_.tlsa.resize(Answer::records_max);
 }
 
 }  // namespace
 
 std::string_view name(RecordType type) {
   switch (type) {
-    case RecordType::a:    return "A";
-    case RecordType::mx:   return "MX";
-    case RecordType::txt:  return "TXT";
-    case RecordType::aaaa: return "AAAA";
+    case RecordType::a:     return "A";
+    case RecordType::cname: return "CNAME";
+    case RecordType::mx:    return "MX";
+    case RecordType::aaaa:  return "AAAA";
+    case RecordType::txt:   return "TXT";
+    case RecordType::tlsa:  return "TLSA";
   }
   return "?";
 }

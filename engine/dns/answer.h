@@ -8,11 +8,12 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/tls/dane.h"
 #include "io/socket_address.h"
 
 namespace sluice::engine::dns {
 
-enum class RecordType : uint16_t { a = 1, mx = 15, txt = 16, aaaa = 28 };
+enum class RecordType : uint16_t { a = 1, cname = 5, mx = 15, txt = 16, aaaa = 28, tlsa = 52 };
 std::string_view name(RecordType type);
 
 struct MxRecord {
@@ -38,13 +39,15 @@ struct Answer {
     server_failed,  // any other response code: `code`
   };
   Kind kind = Kind::server_failed;
-  uint8_t code = 0;    // RFC 1035 section 4.1.1, RFC 6895 section 2.3
+  bool is_authentic = false;  // so the server says (AD, RFC 4035 section 3.2.3)
+  uint8_t code = 0;           // RFC 1035 section 4.1.1, RFC 6895 section 2.3
   uint32_t ttl_s = 0;  // the least on the way from the question to the records; of a negative
                        // answer RFC 2308 section 5's, 0 when the message has no SOA
-  std::string alias;
+  std::string alias;   // the last one that was followed; of a cname question what was asked for
   std::vector<MxRecord> mx;                  // ascending preference
   std::vector<io::SocketAddress> addresses;  // port 0
-  std::vector<std::string> texts;            // the strings of each joined
+  std::vector<tls::TlsaRecord> tlsa;         // ascending
+  std::vector<std::string> texts;            // the strings of each TXT record, joined
 };
 
 /// `SERVFAIL` and the like; `RCODE 11` for one without a name.

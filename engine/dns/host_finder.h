@@ -7,26 +7,29 @@
 #include <string>
 #include <vector>
 
+#include "engine/dns/dnssec_trust.h"
 #include "engine/dns/host_list.h"
 #include "io/event_loop.h"
 
 namespace sluice::engine::dns {
 
 /// Finds the hosts of a target: MX, implicit MX, null MX (RFC 5321 section 5.1, RFC 7505), A and
-/// AAAA, literals. One a shard, on its loop, with a cache of its own; c-ares speaks to the name
-/// servers over the shard's ring.
+/// AAAA, literals; where these are secure, TLSA records (RFC 7672). One a shard, on its loop, with
+/// a cache of its own; c-ares speaks to the name servers over the shard's ring.
 ///
 /// What it tells, where no host was found:
 ///   permanent 5.1.2   no such domain; neither MX nor address; not a domain name
 ///   permanent 5.1.10  null MX
 ///   permanent 5.4.4   no MX has an address, for sure
 ///   permanent 5.4.6   the best MX is ourselves: a loop
-///   transient 4.4.3   a name server failed, refused or did not answer; an MX's address is unknown
+///   transient 4.4.3   a name server failed, refused or did not answer; an MX's address is unknown,
+///                     or whether it has TLSA records
 ///   transient 4.3.5   a configured next hop has no address or is ourselves: the operator's to mend
 class HostFinder {
  public:
   struct Options {
     std::vector<io::SocketAddress> servers;        // asked in this order; none: all look-ups fail
+    DnssecTrust trust = DnssecTrust::loopback;     // which of them are believed
     std::string hostname;                          // our own name: an MX of this name is ourselves
     std::vector<io::SocketAddress> own_addresses;  // what we listen on, each address spelt out
     // Of a question to one server in the first round over them; twice as long in each that follows.
@@ -55,12 +58,18 @@ class HostFinder {
   /// the call. Targets asked for at once share their look-ups.
   void find(const Target& target, Callback found);
 
+  /// The TXT records of a name (lower case, no final dot), each one's strings joined: none where
+  /// there are none, or nobody could tell. Calls back as find() does.
+  void find_texts(const std::string& name,
+                  std::function<void(const std::vector<std::string>&)> found);
+
   /// Calls of find() not yet answered.
   size_t searching() const;
   Statistics statistics() const;
 
  private:
   class Search;
+  class TextSearch;
   struct State;
   std::unique_ptr<State> state_;
 };

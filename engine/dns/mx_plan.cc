@@ -46,9 +46,11 @@ bool has_our_address(const Candidate& candidate, const Ourselves& ourselves) {
   });
 }
 
-void append(const Candidate& candidate, std::vector<Host>& hosts) {
+void append(const Candidate& candidate, HostList& list) {
+  if (!candidate.is_unsafe.empty())
+    return list.unsafe.push_back({candidate.name, candidate.is_unsafe});
   for (const io::SocketAddress& address : addresses_of(candidate))
-    hosts.push_back({candidate.name, address, candidate.preference});
+    list.hosts.push_back({candidate.name, address, candidate.preference, candidate.dane});
 }
 
 /// The first candidate of which nobody could tell whether it has an address.
@@ -75,6 +77,8 @@ std::string names_of(std::span<const Candidate> candidates) {
 /// Why none of `usable` gave a host.
 Failure no_address(std::string_view domain, const RecordSet& mx,
                    std::span<const Candidate> usable) {
+  for (const Candidate& candidate : usable)
+    if (!candidate.is_unsafe.empty()) return transient({4, 4, 3}, domain, candidate.is_unsafe);
   for (const Candidate& candidate : usable)
     if (const RecordSet* set = unknown_address(candidate))
       return transient({4, 4, 3}, domain,
@@ -119,10 +123,10 @@ HostList mx_plan(std::string_view domain, const RecordSet& mx,
   const auto end =
       is_us ? std::ranges::find(candidates, we->preference, &Candidate::preference) : we;
   const std::span<const Candidate> usable(candidates.begin(), end);
-  for (const Candidate& candidate : usable) append(candidate, list.hosts);
+  for (const Candidate& candidate : usable) append(candidate, list);
   if (!list.hosts.empty()) return list;
   const bool is_unknown = std::ranges::any_of(usable, unknown_address);
-  if (is_us && !is_unknown)
+  if (is_us && !is_unknown && list.unsafe.empty())
     list.failure = permanent(
         {5, 4, 6}, domain,
         fmt::format("mail for it would loop: {} is this host",
@@ -140,11 +144,13 @@ HostList next_hop_plan(std::span<const Candidate> candidates, const Ourselves& o
     if (has_our_address(candidate, ourselves))
       self = &candidate;
     else
-      append(candidate, list.hosts);
+      append(candidate, list);
     if (!unknown && unknown_address(candidate)) unknown = &candidate;
   }
   if (!list.hosts.empty()) return list;
-  if (unknown)
+  if (!list.unsafe.empty())
+    list.failure = transient({4, 4, 3}, list.unsafe[0].name, list.unsafe[0].reason);
+  else if (unknown)
     list.failure = transient({4, 4, 3}, unknown->name,
                              fmt::format("address: {}", unknown_address(*unknown)->reason));
   else if (self)

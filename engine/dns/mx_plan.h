@@ -18,6 +18,8 @@ struct Candidate {
   uint16_t preference = 0;
   uint16_t port = 0;
   RecordSet v6, v4;
+  tls::DanePolicyPtr dane;  // null: none
+  std::string is_unsafe;    // why it must not be used; "": it may
 };
 
 /// Who we are, so that mail is not sent to ourselves.

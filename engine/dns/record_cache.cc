@@ -22,19 +22,25 @@ void put_u16(std::string& out, size_t value) {
   out += static_cast<char>(value & 0xFF);
 }
 
+void put_text(std::string& out, std::string_view text) {
+  put_u16(out, text.size());
+  out += text;
+}
+
 std::string packed(const RecordSet& set, RecordType type) {
   std::string out;
   if (set.status == RecordSet::Status::failed) return set.reason;
+  put_text(out, set.canonical);
+  for (const tls::TlsaRecord& tlsa : set.tlsa) {
+    for (const uint8_t octet : {tlsa.usage, tlsa.selector, tlsa.matching})
+      out += static_cast<char>(octet);
+    put_text(out, tlsa.data);
+  }
+  for (const std::string& text : set.texts) put_text(out, text);
   if (type == RecordType::mx) {
     for (const MxRecord& mx : set.mx) {
       put_u16(out, mx.preference);
-      put_u16(out, mx.host.size());
-      out += mx.host;
-    }
-  } else if (type == RecordType::txt) {
-    for (const std::string& text : set.texts) {
-      put_u16(out, text.size());
-      out += text;
+      put_text(out, mx.host);
     }
   } else {
     for (const io::SocketAddress& address : set.addresses) {
@@ -58,21 +64,32 @@ uint16_t take_u16(std::string_view& octets) {
   return value;
 }
 
+std::string take_text(std::string_view& octets) {
+  const uint16_t size = take_u16(octets);
+  std::string text(octets.substr(0, size));
+  octets.remove_prefix(size);
+  return text;
+}
+
 void unpack(std::string_view octets, RecordType type, RecordSet& set) {
   if (set.status == RecordSet::Status::failed) {
     set.reason = octets;
     return;
   }
+  set.canonical = take_text(octets);
   const size_t address_octets = type == RecordType::a ? sizeof(in_addr) : sizeof(in6_addr);
   while (!octets.empty()) {
     if (type == RecordType::mx) {
-      const uint16_t preference = take_u16(octets), size = take_u16(octets);
-      set.mx.push_back({preference, std::string(octets.substr(0, size))});
-      octets.remove_prefix(size);
+      const uint16_t preference = take_u16(octets);
+      set.mx.push_back({preference, take_text(octets)});
     } else if (type == RecordType::txt) {
-      const uint16_t size = take_u16(octets);
-      set.texts.emplace_back(octets.substr(0, size));
-      octets.remove_prefix(size);
+      set.texts.push_back(take_text(octets));
+    } else if (type == RecordType::tlsa) {
+      const auto octet = [&](size_t i) { return static_cast<uint8_t>(octets[i]); };
+      tls::TlsaRecord tlsa{octet(0), octet(1), octet(2), {}};
+      octets.remove_prefix(3);
+      tlsa.data = take_text(octets);
+      set.tlsa.push_back(std::move(tlsa));
     } else {
       const auto raw = std::as_bytes(std::span(octets.substr(0, address_octets)));
       set.addresses.push_back(ip_address(raw));
@@ -90,6 +107,7 @@ struct RecordCache::Entry {
   uint32_t hash = 0;
   RecordType type{};
   RecordSet::Status status{};
+  bool is_secure = false;
   uint8_t name_octets = 0;         // a name has at most 253, escapes not counted
   std::unique_ptr<char[]> octets;  // the name, then the packed set
   uint32_t size = 0;
@@ -125,7 +143,8 @@ std::optional<RecordSet> RecordCache::find(std::string_view name, RecordType typ
   if (entry.good_until <= now) return remove(at), std::nullopt;
   unlink(entry);
   link_as_newest(entry);
-  RecordSet set{.status = entry.status, .good_until = entry.good_until};
+  RecordSet set{
+      .status = entry.status, .is_secure = entry.is_secure, .good_until = entry.good_until};
   unpack(entry.set(), type, set);
   return set;
 }
@@ -142,6 +161,7 @@ void RecordCache::put(std::string_view name, RecordType type, const RecordSet& s
   entry->hash = hash;
   entry->type = type;
   entry->status = set.status;
+  entry->is_secure = set.is_secure;
   entry->name_octets = static_cast<uint8_t>(name.size());
   entry->size = static_cast<uint32_t>(name.size() + data.size());
   entry->octets = std::make_unique_for_overwrite<char[]>(entry->size);

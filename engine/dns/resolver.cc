@@ -67,6 +67,7 @@ class Resolver::LookUp final : public Question {
   unsigned attempt_ = 0, aliases_ = 0;
   std::vector<bool> given_up_ = std::vector<bool>(resolver_.servers_.size());
   uint32_t ttl_s_ = UINT32_MAX;  // of the aliases followed
+  bool is_secure_ = true;        // so far
   std::string reason_;
 };
 
@@ -115,6 +116,7 @@ void Resolver::LookUp::answered(Outcome&& outcome) {
 void Resolver::LookUp::take(const Answer& answer) {
   using Kind = Answer::Kind;
   ttl_s_ = std::min(ttl_s_, answer.ttl_s);
+  is_secure_ &= answer.is_authentic && is_believed(resolver_.options_.trust, server().address);
   const io::Instant now = resolver_.loop_.now();
   const auto keep = [&](io::Duration least, io::Duration most) {
     return now + std::clamp<io::Duration>(std::chrono::seconds(ttl_s_), least, most);
@@ -122,14 +124,20 @@ void Resolver::LookUp::take(const Answer& answer) {
   switch (answer.kind) {
     case Kind::found:
       return finish({.status = RecordSet::Status::found,
+                     .is_secure = is_secure_,
+                     .canonical = !answer.alias.empty() ? answer.alias
+                                  : name_ != wanted_    ? name_
+                                                        : std::string(),
                      .mx = answer.mx,
                      .addresses = answer.addresses,
+                     .tlsa = answer.tlsa,
                      .texts = answer.texts,
                      .good_until = keep(positive_least, positive_most)});
     case Kind::no_data:
     case Kind::no_name:
       return finish({.status = answer.kind == Kind::no_data ? RecordSet::Status::no_data
                                                             : RecordSet::Status::no_name,
+                     .is_secure = is_secure_,
                      .good_until = keep(negative_least, negative_most)});
     case Kind::alias:      return follow(answer.alias);
     case Kind::alias_loop: return fail("its aliases (CNAME) form a loop");

@@ -10,6 +10,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "engine/dns/dnssec_trust.h"
 #include "engine/dns/record_cache.h"
 #include "engine/dns/record_set.h"
 #include "engine/dns/send_window.h"
@@ -39,6 +40,7 @@ class Resolver {
 
   struct Options {
     std::vector<io::SocketAddress> servers;
+    DnssecTrust trust = DnssecTrust::loopback;
     io::Duration timeout{};        // of a question in the first round; twice that in the next
     io::Duration timeout_total{};  // of a look-up since it was first sent
     unsigned rounds = 3;

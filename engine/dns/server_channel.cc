@@ -71,13 +71,28 @@ ServerChannel::Ticket* ServerChannel::ask(Question& question) {
   auto* ticket = new Ticket{*this, &question, {}};
   ++asked_;
   ++under_way_;
-  constexpr int class_in = 1;
   is_in_ares_ = true;
-  ares_query(channel_, question.name().c_str(), class_in, static_cast<int>(question.type()),
-             &ServerChannel::completed, ticket);
+  send(question, ticket);
   is_in_ares_ = false;
   if (!done_.empty()) loop_.timers().arm(deliver_timer_, loop_.now());
   return ticket;
+}
+
+/// What ares_query() sends, with AD set: that asks for AD in the answer (RFC 6840 section 5.7),
+/// without the signatures that DO would bring.
+void ServerChannel::send(const Question& question, Ticket* ticket) {
+  constexpr int class_in = 1, wants_recursion = 1;
+  constexpr unsigned char authentic_data = 0x20;
+  const auto id = static_cast<uint16_t>(loop_.proactor().random());
+  unsigned char* octets = nullptr;
+  int size = 0;
+  const int made =
+      ares_create_query(question.name().c_str(), class_in, static_cast<int>(question.type()), id,
+                        wants_recursion, &octets, &size, datagram_octets_max);
+  if (made != ARES_SUCCESS) return completed(ticket, made, 0, nullptr, 0);
+  octets[3] |= authentic_data;
+  ares_send(channel_, octets, size, &ServerChannel::completed, ticket);
+  ares_free_string(octets);
 }
 
 void ServerChannel::abandon(Ticket* ticket) {

@@ -75,6 +75,7 @@ class ServerChannel final : ChannelSocket::User {
   void received(ChannelSocket& socket, std::span<const std::byte> octets) override;
   void failed(ChannelSocket& socket, int error) override;
   void closed(ChannelSocket& socket) override;
+  void send(const Question& question, Ticket* ticket);
   void process(ares_socket_t readable);
   void deliver();
   void end_if_done();

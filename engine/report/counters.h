@@ -7,6 +7,7 @@
 #include <deque>
 
 #include "engine/smtp/stage.h"
+#include "engine/tls_outcome.h"
 
 namespace sluice::engine::report {
 
@@ -64,6 +65,8 @@ struct alignas(128) ShardCounters {
   Counter deferrals;        // attempts that failed for now, durably
   Counter sessions_opened;  // that took mail
   Counter sessions_failed;  // that no host took
+  /// Outcomes of TLS, by policy and result.
+  std::array<std::array<Counter, tls_results>, tls_policy_types> tls;
   /// Waits in a phase, up to the end of a transaction or session. A phase without a wait (its reply
   /// came with another one's) is not counted.
   std::array<Histogram<phase_bounds_us>, smtp::stage_count> phases;

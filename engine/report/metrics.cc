@@ -137,6 +137,18 @@ void put_shards(Page& page) {
   page.value(page.sum(&ShardCounters::sessions_opened), {{"result", "opened"}});
   page.value(page.sum(&ShardCounters::sessions_failed), {{"result", "failed"}});
 
+  page.family(MetricType::Counter, "sluice_tls_connections_total",
+              "Connections on which TLS was tried or demanded, by the host's policy and what came "
+              "of it (the words of RFC 8460).");
+  for (size_t policy = 0; policy < tls_policy_types; ++policy)
+    for (size_t result = 0; result < tls_results; ++result) {
+      const double sum =
+          page.sum([=](const ShardCounters& shard) -> auto& { return shard.tls[policy][result]; });
+      if (sum == 0) continue;
+      page.value(sum, {{"policy", std::string(name(static_cast<TlsPolicyType>(policy)))},
+                       {"result", std::string(name(static_cast<TlsResult>(result)))}});
+    }
+
   page.family(MetricType::Histogram, "sluice_phase_duration_seconds",
               "Waits within a phase of a session, by phase.");
   for (size_t i = 0; i < smtp::stage_count; ++i) {

@@ -50,8 +50,8 @@ int Channel::give(BIO* bio, const char* octets, int bytes) {
 
 long Channel::control(BIO*, int command, long, void*) { return command == BIO_CTRL_FLUSH ? 1 : 0; }
 
-Channel::Channel(ContextPtr context, const std::string& peer)
-    : context_(std::move(context)), ssl_(SSL_new(context_->get())) {
+Channel::Channel(ContextPtr context, Peer peer)
+    : context_(std::move(context)), peer_(std::move(peer)), ssl_(SSL_new(context_->get())) {
   CHECK(ssl_ != nullptr);
   bssl::UniquePtr<BIO> bio(BIO_new(method()));
   CHECK(bio != nullptr);
@@ -65,17 +65,31 @@ Channel::Channel(ContextPtr context, const std::string& peer)
   else
     SSL_set_connect_state(ssl_.get());
   CHECK(SSL_set_app_data(ssl_.get(), this));
-  if (!peer.empty()) name_peer(peer);
+  expect_peer();
 }
 
-void Channel::name_peer(const std::string& peer) {
+void Channel::expect_peer() {
+  CHECK(!peer_.dane || peer_.dane->is_usable());
+  if (peer_.must_verify || peer_.dane) SSL_set_verify(ssl_.get(), SSL_VERIFY_PEER, nullptr);
+  const std::string& name = peer_.name;
+  if (name.empty()) return;
   X509_VERIFY_PARAM* const wanted = SSL_get0_param(ssl_.get());
   // What names a host is the subjectAltName (RFC 6125 section 6.4.4).
   X509_VERIFY_PARAM_set_hostflags(wanted, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
-  if (X509_VERIFY_PARAM_set1_ip_asc(wanted, peer.c_str()) == 1) return;
+  if (X509_VERIFY_PARAM_set1_ip_asc(wanted, name.c_str()) == 1) return;
   ERR_clear_error();
-  CHECK(X509_VERIFY_PARAM_set1_host(wanted, peer.data(), peer.size()));
-  if (SSL_set_tlsext_host_name(ssl_.get(), peer.c_str()) != 1) ERR_clear_error();
+  CHECK(X509_VERIFY_PARAM_set1_host(wanted, name.data(), name.size()));
+  if (SSL_set_tlsext_host_name(ssl_.get(), name.c_str()) != 1) ERR_clear_error();
+}
+
+int Channel::verify(X509_STORE_CTX* path, void*) {
+  const auto* ssl = static_cast<const SSL*>(
+      X509_STORE_CTX_get_ex_data(path, SSL_get_ex_data_X509_STORE_CTX_idx()));
+  const auto& channel = *static_cast<const Channel*>(SSL_get_app_data(ssl));
+  if (!channel.peer_.dane) return X509_verify_cert(path);
+  const int verdict = judge(*channel.peer_.dane, X509_STORE_CTX_get0_untrusted(path));
+  X509_STORE_CTX_set_error(path, verdict);
+  return verdict == X509_V_OK;
 }
 
 int Channel::keep_session(SSL* ssl, SSL_SESSION* session) {
@@ -131,9 +145,11 @@ void Channel::fail(int result) {
   state_ = State::failed;
   const char* const reason = ERR_reason_error_string(ERR_peek_error());
   failure_ = reason != nullptr ? reason : "unknown";
-  if (ERR_GET_REASON(ERR_peek_error()) == SSL_R_CERTIFICATE_VERIFY_FAILED)
-    failure_ +=
-        fmt::format(": {}", X509_verify_cert_error_string(SSL_get_verify_result(ssl_.get())));
+  was_refused_ = ERR_GET_REASON(ERR_peek_error()) == SSL_R_CERTIFICATE_VERIFY_FAILED;
+  if (was_refused_)
+    failure_ += fmt::format(": {}", peer_.dane && verdict() == X509_V_ERR_CERT_UNTRUSTED
+                                        ? "no TLSA record matches"
+                                        : X509_verify_cert_error_string(verdict()));
   ERR_clear_error();
 }
 
@@ -161,10 +177,11 @@ void Channel::close(std::string& out) {
   if (state_ != State::failed) state_ = State::ended;
 }
 
-bool Channel::is_verified() const { return SSL_get_verify_result(ssl_.get()) == X509_V_OK; }
+int Channel::verdict() const { return static_cast<int>(SSL_get_verify_result(ssl_.get())); }
+bool Channel::is_verified() const { return verdict() == X509_V_OK; }
 bool Channel::is_peer(const std::string& name) const {
   const bssl::UniquePtr<X509> shown(SSL_get_peer_certificate(ssl_.get()));
-  if (!shown || SSL_get_verify_result(ssl_.get()) != X509_V_OK) return false;
+  if (!shown || !is_verified()) return false;
   constexpr unsigned exactly = X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_WILDCARDS;
   return name == "*" ||
          X509_check_host(shown.get(), name.data(), name.size(), exactly, nullptr) == 1;

@@ -10,8 +10,19 @@
 #include <utility>
 
 #include "engine/tls/context.h"
+#include "engine/tls/dane.h"
 
 namespace sluice::engine::tls {
+
+/// Whom a client means to speak with.
+struct Peer {
+  std::string name;          // a host's name or an IP address; "": nobody. A name is sent (SNI, RFC
+                             // 6066 section 3), and the certificate must be for it (RFC 6125
+                             // section 6) to be good
+  bool must_verify = false;  // also where the context's rules do not say so
+  DanePolicyPtr dane;        // usable: it decides what is good, in place of names and authorities,
+                             // and a certificate that is not good does not do; null: nobody
+};
 
 /// One connection's TLS, as a pure machine of either role: ciphertext in, plaintext out, and the
 /// reverse. No descriptor, no clock. At rest it holds the connection's keys (some 2 KiB) and no
@@ -26,10 +37,8 @@ class Channel {
     failed,  // see failure(); what lies in `out` (an alert) may still be sent
   };
 
-  /// `peer`: of a client, whom it means to speak with, a host's name or an IP address; "" for
-  /// nobody. A name is sent (SNI, RFC 6066 section 3), and the certificate must be for it (RFC 6125
-  /// section 6) to be good.
-  explicit Channel(ContextPtr context, const std::string& peer = {});
+  /// `peer`: of a client.
+  explicit Channel(ContextPtr context, Peer peer = {});
   Channel(const Channel&) = delete;
   Channel& operator=(const Channel&) = delete;
   ~Channel();
@@ -53,8 +62,12 @@ class Channel {
   /// In BoringSSL's words, printable: "TLSV1_ALERT_UNKNOWN_CA", "CERTIFICATE_VERIFY_FAILED: self
   /// signed certificate".
   const std::string& failure() const { return failure_; }
+  /// failed because we took the peer's certificate for no good: see verdict().
+  bool was_refused() const { return was_refused_; }
   /// Client, after the handshake: somebody who is trusted says that the peer is who we mean.
   bool is_verified() const;
+  /// Why not, an X509_V_ERR_; X509_V_OK.
+  int verdict() const;
   /// Server: the client showed a certificate that is good and for this host's name, without
   /// wildcards; "*": for any.
   bool is_peer(const std::string& name) const;
@@ -67,7 +80,8 @@ class Channel {
  private:
   friend class Context;
   static int keep_session(SSL* ssl, SSL_SESSION* session);
-  void name_peer(const std::string& peer);
+  static int verify(X509_STORE_CTX* path, void*);
+  void expect_peer();
   // The octets of a call, for BoringSSL's reads and writes.
   static const BIO_METHOD* method();
   static int take(BIO* bio, char* out, int bytes);
@@ -79,10 +93,12 @@ class Channel {
   void fail(int result);
 
   ContextPtr context_;
+  const Peer peer_;
   bssl::UniquePtr<SSL> ssl_;
   State state_ = State::handshake;
   bool is_established_ = false;
   std::string failure_;
+  bool was_refused_ = false;
   bssl::UniquePtr<SSL_SESSION> session_;
   std::span<const std::byte> input_;  // during a call
   std::string* output_ = nullptr;     // likewise

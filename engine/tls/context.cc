@@ -114,6 +114,7 @@ std::expected<ContextPtr, ContextError> Context::client(const ClientRules& rules
   SSL_CTX* const context = made->get();
   if (rules.needs_tls_1_3) CHECK(SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION));
   SSL_CTX_set_verify(context, rules.must_verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, nullptr);
+  SSL_CTX_set_cert_verify_callback(context, Channel::verify, nullptr);
   // Channels hand the sessions out, to whoever has many.
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
   SSL_CTX_sess_set_new_cb(context, Channel::keep_session);

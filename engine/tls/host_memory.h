@@ -22,11 +22,13 @@ class HostMemory {
   static constexpr size_t failures_max = 4096;
   static constexpr io::Duration failure_kept = std::chrono::minutes(30);
 
-  /// Sessions are of a context (what was demanded of the peer), a name and an address.
+  /// Sessions are of a context, a name and an address, and of what was demanded of the peer: a
+  /// certificate is not looked at again when its session is resumed.
   struct Host {
     ContextPtr context;
     std::string name;
     std::string address;
+    std::string demand;
     friend auto operator<=>(const Host&, const Host&) = default;
   };
 

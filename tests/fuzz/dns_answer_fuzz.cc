@@ -11,7 +11,8 @@ namespace {
 
 using namespace sluice::engine::dns;
 
-constexpr RecordType types[] = {RecordType::a, RecordType::mx, RecordType::aaaa, RecordType::txt};
+constexpr RecordType types[] = {RecordType::a,     RecordType::mx,   RecordType::aaaa,
+                                RecordType::cname, RecordType::tlsa, RecordType::txt};
 
 void read(const std::string& message, RecordType type) {
   const auto answer = read_answer(std::as_bytes(std::span(message)), "example.test", type);
@@ -19,12 +20,18 @@ void read(const std::string& message, RecordType type) {
     CHECK(!answer.error().empty());
     return;
   }
-  const size_t records = type == RecordType::mx    ? answer->mx.size()
-                         : type == RecordType::txt ? answer->texts.size()
-                                                   : answer->addresses.size();
+  const size_t records = type == RecordType::mx      ? answer->mx.size()
+                         : type == RecordType::tlsa  ? answer->tlsa.size()
+                         : type == RecordType::txt   ? answer->texts.size()
+                         : type == RecordType::cname ? answer->alias.empty() ? 0 : 1
+                                                     : answer->addresses.size();
+  const bool is_cname = type == RecordType::cname;
   CHECK((answer->kind == Answer::Kind::found) == (records > 0));
-  CHECK(records <= Answer::records_max &&
-        answer->mx.size() + answer->texts.size() + answer->addresses.size() == records);
+  CHECK(records <= Answer::records_max);
+  CHECK(answer->mx.size() + answer->addresses.size() + answer->tlsa.size() + answer->texts.size() +
+            is_cname ==
+        (is_cname ? 1 : records));
+  for (const auto& tlsa : answer->tlsa) (void)tlsa.is_usable();
   CHECK((answer->kind != Answer::Kind::alias) || !answer->alias.empty());
   for (size_t i = 1; i < answer->mx.size(); ++i)
     CHECK(answer->mx[i - 1].preference <= answer->mx[i].preference);

@@ -9,11 +9,15 @@ from _sluice import free_port, root
 
 knotd = subprocess.run([root / "tools" / "knot_tools.sh"], check=True, capture_output=True,
                        text=True).stdout.strip() + "/knotd"
+keymgr = knotd.removesuffix("knotd") + "keymgr"
 
 
 class Knot:
-    def __init__(self, folder, zones):
+    """`zones`: their content by name. Those in `signed` are signed: see anchor()."""
+
+    def __init__(self, folder, zones, signed=()):
         self.folder = pathlib.Path(folder)
+        (self.folder / "db").mkdir()  # the keys, where it signs
         self.zone = next(iter(zones))
         self.port = free_port()
         addresses = [f"127.0.0.1@{self.port}"]
@@ -32,6 +36,10 @@ class Knot:
         for name, content in zones.items():
             (self.folder / f"{name}.zone").write_text(content)
             text += f" - domain: {name}\n   file: {name}.zone\n"
+            if name in signed:
+                text += "   dnssec-signing: on\n   dnssec-policy: plain\n"
+        if signed:
+            text = text.replace("template:\n", "policy:\n - id: plain\n   single-type-signing: on\n   algorithm: ecdsap256sha256\ntemplate:\n")
         (self.folder / "knot.conf").write_text(text)
         self.process = subprocess.Popen([knotd, "-c", self.folder / "knot.conf"], stdout=subprocess.DEVNULL,
                                         stderr=subprocess.DEVNULL)
@@ -42,6 +50,15 @@ class Knot:
                 return
             time.sleep(0.05)
         sys.exit("knotd does not serve: " + self.log())
+
+    def anchor(self, zone):
+        """The signed zone's key, as a zone file has it."""
+        for _ in range(200):
+            shown = subprocess.run([keymgr, "-c", self.folder / "knot.conf", zone, "dnskey"], capture_output=True, text=True)
+            if shown.returncode == 0 and " DNSKEY " in shown.stdout:
+                return shown.stdout
+            time.sleep(0.05)
+        sys.exit(f"keymgr: {shown.stdout} {shown.stderr}; knotd: {self.log()}")
 
     def log(self):
         path = self.folder / "log"

@@ -96,7 +96,8 @@ class TlsServer:
     """`certificate`: files, or None for a server without STARTTLS. `fault`: what follows STARTTLS instead of a handshake: an answer ("454 ..."),
     "garbage", "close", "stall", "injection". `context(ssl_context)` sets what else there is to set."""
 
-    def __init__(self, certificate=None, fault=None, context=lambda made: None, extensions=(), auth=None, messages_a_session=1 << 30):
+    def __init__(self, certificate=None, fault=None, context=lambda made: None, extensions=(), auth=None, messages_a_session=1 << 30,
+                 address="127.0.0.1:0"):
         self.fault, self.extensions, self.auth, self.messages_a_session = fault, list(extensions), auth, messages_a_session
         self.mails, self.sessions, self.names, self.said = [], [], [], []
         self.has_tls = certificate is not None or fault is not None
@@ -105,7 +106,8 @@ class TlsServer:
             self.context.load_cert_chain(*certificate)
             self.context.sni_callback = lambda connection, name, made: self.names.append(name)
             context(self.context)
-        self.listener = socket.create_server(("127.0.0.1", 0))
+        host, port = address.split(":")
+        self.listener = socket.create_server((host, int(port)))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 

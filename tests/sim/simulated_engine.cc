@@ -32,21 +32,22 @@ std::string SimulatedEngine::open(const engine::Config& config, bool until_empty
     listeners.push_back(*std::move(listener));
   }
   for (unsigned i = 0; i < cores_.size(); ++i) {
-    engine::Shard::Setup setup{.index = i,
-                               .counters = counters_,
-                               .hostname = config.hostname,
-                               .spool = config.spool,
-                               .log = config.log,
-                               .journal_sequence = sequence,
-                               .socket_slots = socket_slots,
-                               .in_doubt = config.in_doubt,
-                               .dns = {.servers = config.dns_servers, .hostname = config.hostname},
-                               .notices = {.spool = config.spool,
-                                           .hostname = config.hostname,
-                                           .postmaster = config.postmaster,
-                                           .notices = config.notices},
-                               .listens = !listeners.empty(),
-                               .listen = listeners};
+    engine::Shard::Setup setup{
+        .index = i,
+        .counters = counters_,
+        .hostname = config.hostname,
+        .spool = config.spool,
+        .log = config.log,
+        .journal_sequence = sequence,
+        .socket_slots = socket_slots,
+        .in_doubt = config.in_doubt,
+        .dns = {.servers = config.dns_servers, .trust = config.dnssec, .hostname = config.hostname},
+        .notices = {.spool = config.spool,
+                    .hostname = config.hostname,
+                    .postmaster = config.postmaster,
+                    .notices = config.notices},
+        .listens = !listeners.empty(),
+        .listen = listeners};
     if (i == 0) setup.sealed = std::move(recovered.segments);
     cores_[i]->shard = std::make_unique<engine::Shard>(cores_[i]->loop, mesh_, setup);
     if (auto done = cores_[i]->shard->open(std::move(setup)); !done) return done.error();

@@ -44,6 +44,14 @@ std::string enhanced_text(const engine::smtp::EnhancedCode& code) {
   return fmt::format("{}.{}.{}", code.status, code.subject, code.detail);
 }
 
+std::string dane_text(const engine::tls::DanePolicy& dane) {
+  const size_t count = dane.records.size();
+  return fmt::format("DANE: {}, {} TLSA record{}: {}", terminal_text(dane.owner()), count,
+                     count == 1 ? "" : "s",
+                     dane.is_usable() ? "TLS, with a certificate that matches"
+                                      : "not usable, so TLS with any certificate");
+}
+
 std::string_view fate_of(const engine::dns::Failure& failure) {
   return failure.result == engine::smtp::Result::permanent
              ? "mail fails at once"
@@ -98,9 +106,14 @@ std::string Explanation::hosts_text() const {
   if (const auto& failure = hosts->failure)
     return out + fmt::format("  no host: {} {}; {}\n", enhanced_text(failure->enhanced),
                              terminal_text(failure->reason), fate_of(*failure));
-  for (const engine::dns::Host& host : hosts->hosts)
+  for (const engine::dns::Host& host : hosts->hosts) {
     out += fmt::format("  {:>5} {} {}\n", host.preference, fitted(terminal_text(host.name), 40),
                        host.address.text());
+    if (host.dane) out += fmt::format("        {}\n", dane_text(*host.dane));
+  }
+  for (const engine::dns::UnsafeHost& host : hosts->unsafe)
+    out += fmt::format("    --- {} must not be used: {}\n", terminal_text(host.name),
+                       terminal_text(host.reason));
   const auto same = std::ranges::adjacent_find(hosts->hosts, [](const auto& a, const auto& b) {
     return a.preference == b.preference && a.name != b.name;
   });
@@ -118,6 +131,31 @@ std::string Explanation::sources_text() const {
   for (const engine::SourceAddress& from : policy.source_addresses)
     out += fmt::format("  {} {} weight {}\n", fitted(from.text(), 40),
                        fitted(from.hostname.empty() ? hostname : from.hostname, 30), from.weight);
+  return out;
+}
+
+/// The domain's MTA-STS policy: what is kept, and whether DNS speaks of another.
+std::string Explanation::policy_text() const {
+  if (!policy_id && !has_policy_in_force()) return "";
+  const PolicyLine& key = line("mta_sts");
+  std::string out =
+      fmt::format("\nMTA-STS: mta_sts = {} ({})\n", key.value, terminal_text(key.place));
+  if (has_policy_in_force()) {
+    const engine::sts::Policy& kept = *kept_policy->policy;
+    out += fmt::format("  policy {}, mode {}, in force until {}\n", terminal_text(kept_policy->id),
+                       name(kept.mode), clock_text(kept_policy->expires));
+    for (const std::string& mx : kept.mx) out += fmt::format("    mx {}\n", terminal_text(mx));
+    for (const engine::dns::Host& host : hosts->hosts)
+      if (kept.mode != engine::sts::Policy::Mode::none && !kept.names(host.name))
+        out += fmt::format("  {} is not one of these{}\n", terminal_text(host.name),
+                           kept.mode == engine::sts::Policy::Mode::enforce
+                               ? ": it must not be used, but for usable TLSA records"
+                               : "");
+  }
+  if (policy_id && (!has_policy_in_force() || kept_policy->id != *policy_id))
+    out +=
+        fmt::format("  DNS tells of policy {}, which the next delivery fetches from mta-sts.{}\n",
+                    terminal_text(*policy_id), terminal_text(domain));
   return out;
 }
 
@@ -219,6 +257,7 @@ std::string Explanation::text() const {
   std::string out = fmt::format("{}\n", address.empty() ? domain : address);
   out += hosts_text();
   out += sources_text();
+  out += policy_text();
   out += waiting_text();
   out += lines_text("Limits, TLS, hold", "");
   out += lines_text("Deadlines", "timeout.");
@@ -229,9 +268,14 @@ std::string Explanation::text() const {
 
 std::string Explanation::json() const {
   Json out = {{"address", address}, {"destination", domain}, {"hosts", Json::array()}};
-  for (const engine::dns::Host& host : hosts->hosts)
-    out["hosts"].push_back(
-        {{"preference", host.preference}, {"host", host.name}, {"remote", host.address.text()}});
+  for (const engine::dns::Host& host : hosts->hosts) {
+    Json row = {
+        {"preference", host.preference}, {"host", host.name}, {"remote", host.address.text()}};
+    if (host.dane) row["dane"] = {{"name", host.dane->owner()}, {"usable", host.dane->is_usable()}};
+    out["hosts"].push_back(std::move(row));
+  }
+  for (const engine::dns::UnsafeHost& host : hosts->unsafe)
+    out["unsafe"].push_back({{"host", host.name}, {"reason", host.reason}});
   for (const engine::SourceAddress& from : policy.source_addresses)
     out["sources"].push_back({{"source", from.source},
                               {"local", from.text()},
@@ -241,6 +285,12 @@ std::string Explanation::json() const {
     out["failure"] = {{"permanent", failure->result == engine::smtp::Result::permanent},
                       {"enhanced", enhanced_text(failure->enhanced)},
                       {"reason", failure->reason}};
+  if (policy_id) out["mta_sts"]["id"] = *policy_id;
+  if (has_policy_in_force())
+    out["mta_sts"]["policy"] = {{"id", kept_policy->id},
+                                {"mode", name(kept_policy->policy->mode)},
+                                {"mx", kept_policy->policy->mx},
+                                {"expires", engine::report::time_text(kept_policy->expires)}};
   for (const PolicyLine& line : lines)
     out["policy"][std::string(line.key)] = {{"value", line.value}, {"place", line.place}};
   out["accepted"] = engine::report::time_text(accepted_at);

@@ -9,6 +9,7 @@
 #include "engine/dns/host_list.h"
 #include "engine/priority.h"
 #include "engine/report/spool_view.h"
+#include "engine/sts/policy_book.h"
 #include "tools/explain/policy_table.h"
 #include "tools/explain/timeline.h"
 
@@ -38,6 +39,8 @@ struct Explanation {
   engine::DestinationPolicy policy;
   std::vector<PolicyLine> lines;
   engine::dns::HostListPtr hosts;
+  std::optional<std::string> policy_id;                // of MTA-STS, as DNS has it
+  std::optional<engine::sts::KeptPolicy> kept_policy;  // as the spool has it
   std::vector<TimelineEvent> events;
   std::optional<WaitingThere> waiting;                // nullopt: there is no spool to look at
   engine::Notices notices = engine::Notices::sender;  // report.notices
@@ -50,6 +53,8 @@ struct Explanation {
   const PolicyLine& line(std::string_view key) const;
   std::string hosts_text() const;
   std::string sources_text() const;
+  bool has_policy_in_force() const { return kept_policy && now < kept_policy->expires; }
+  std::string policy_text() const;
   std::string lines_text(std::string_view heading, std::string_view prefix) const;
   std::string waiting_text() const;
   std::string timeline_text() const;

@@ -12,8 +12,8 @@
 namespace sluice::sim {
 namespace {
 
-constexpr std::pair<std::string_view, uint16_t> types[] = {
-    {"A", 1}, {"CNAME", 5}, {"SOA", 6}, {"MX", 15}, {"AAAA", 28}};
+constexpr std::pair<std::string_view, uint16_t> types[] = {{"A", 1},   {"CNAME", 5}, {"SOA", 6},
+                                                           {"MX", 15}, {"AAAA", 28}, {"TLSA", 52}};
 constexpr uint16_t type_cname = 5, type_soa = 6, type_opt = 41;
 
 std::string type_text(uint16_t type) {
@@ -148,6 +148,11 @@ void NameServer::add(std::string_view name, std::string_view type, std::string_v
     octets = u16(static_cast<size_t>(std::stoi(octets))) + on_the_wire(data.substr(space + 1));
   } else if (type == "CNAME") {
     octets = on_the_wire(data);
+  } else if (type == "TLSA") {
+    octets.clear();
+    for (const size_t at : {0u, 2u, 4u}) octets += static_cast<char>(data[at] - '0');
+    for (size_t at = 6; at + 1 < data.size(); at += 2)
+      octets += static_cast<char>(std::stoi(std::string(data.substr(at, 2)), nullptr, 16));
   } else {
     char address[16];
     const bool is_v4 = type == "A";
@@ -193,8 +198,10 @@ void NameServer::handle(Question question, bool is_tcp, std::function<void(std::
   if (conduct.action == Action::silent || (is_tcp && !speaks_tcp)) return;
 
   // Response, recursion desired and available.
+  constexpr unsigned authentic = 0x20;
+  const unsigned asked = conduct.is_authentic ? u16_at(question.octets, 2) & authentic : 0;
   const auto head = [&](unsigned flags, size_t answers, size_t authorities) {
-    return question.octets.substr(0, 2) + u16(0x8180 | flags) + u16(1) + u16(answers) +
+    return question.octets.substr(0, 2) + u16(0x8180 | asked | flags) + u16(1) + u16(answers) +
            u16(authorities) + u16(0) + question.octets.substr(12, question.end - 12);
   };
   std::string message;

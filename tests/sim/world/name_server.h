@@ -29,6 +29,7 @@ class NameServer {
     Action action = Action::answer;
     uint8_t code = 2;  // SERVFAIL
     io::Duration delay{};
+    bool is_authentic = false;  // it says that DNSSEC vouches for the answer (AD), if asked
   };
   /// `type` as in the zone: "MX".
   using Script = std::function<Conduct(std::string_view name, std::string_view type)>;
@@ -42,7 +43,8 @@ class NameServer {
   bool follows_aliases = true;
   bool has_soa = true;
 
-  /// `data` as in a zone file: "10 mx.example.test.", "192.0.2.1", "2001:db8::1", "target.test.".
+  /// `data` as in a zone file: "10 mx.example.test.", "192.0.2.1", "2001:db8::1", "target.test.",
+  /// "3 1 1 00ff".
   void add(std::string_view name, std::string_view type, std::string_view data,
            uint32_t ttl_s = 300);
   void remove(std::string_view name) { zone_.erase(std::string(name)); }

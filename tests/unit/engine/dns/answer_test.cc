@@ -67,6 +67,65 @@ TEST(Answer, has_addresses_of_both_families) {
   EXPECT_EQ(v6->addresses.at(0).text(), "[2001:db8::1]:0");
 }
 
+TEST(Answer, has_TLSA_records_in_order_and_says_whether_they_are_authentic) {
+  const std::string first("\2\0\1ab", 5), second("\3\1\1", 3);
+  Message message{
+      .type = 52,
+      .answers = {record(to_question, 52, 5, second), record(to_question, 52, 9, first)}};
+  const auto insecure = read(message.octets(), RecordType::tlsa);
+  ASSERT_TRUE(insecure) << insecure.error();
+  EXPECT_EQ(insecure->tlsa, (std::vector<tls::TlsaRecord>{{2, 0, 1, "ab"}, {3, 1, 1, ""}}));
+  EXPECT_EQ(insecure->ttl_s, 5u);
+  EXPECT_FALSE(insecure->is_authentic);
+  message.flags |= 0x20;
+  EXPECT_TRUE(read(message.octets(), RecordType::tlsa)->is_authentic);
+  message.answers = {record(to_question, 52, 5, "\3\1")};
+  EXPECT_EQ(read(message.octets(), RecordType::tlsa).error(), "it has a record that is none");
+}
+
+TEST(Answer, has_no_TLSA_record_that_is_cut_anywhere) {
+  const std::string whole = Message{
+      .type = 52,
+      .flags = 0x81A0,
+      .answers = {
+          record(to_question, 52, 5,
+                 "\3\1\1"
+                 "digest")}}.octets();
+  ASSERT_TRUE(read(whole, RecordType::tlsa));
+  for (size_t size = 0; size < whole.size(); ++size)
+    EXPECT_FALSE(read(whole.substr(0, size), RecordType::tlsa)) << size;
+}
+
+TEST(Answer, joins_the_strings_of_each_TXT_record) {
+  const std::string data("\2ab\0\3cde", 8);
+  const std::string whole = Message{.type = 16,
+                                    .answers = {record(to_question, 16, 5, data),
+                                                record(to_question, 16, 5, std::string(1, '\0'))}}
+                                .octets();
+  const auto answer = read(whole, RecordType::txt);
+  ASSERT_TRUE(answer) << answer.error();
+  EXPECT_EQ(answer->texts, (std::vector<std::string>{"abcde", ""}));
+  for (size_t size = 0; size < whole.size(); ++size)
+    EXPECT_FALSE(read(whole.substr(0, size), RecordType::txt)) << size;
+  for (const char* broken : {"", "\3ab", "\2ab\1"})
+    EXPECT_FALSE(read(Message{.type = 16, .answers = {record(to_question, 16, 5, broken)}}.octets(),
+                      RecordType::txt))
+        << broken;
+}
+
+TEST(Answer, tells_where_a_name_is_an_alias_to) {
+  const auto answer = read(
+      Message{.type = 5, .answers = {record(to_question, 5, 7, on_the_wire("a.test"))}}.octets(),
+      RecordType::cname);
+  ASSERT_TRUE(answer) << answer.error();
+  EXPECT_EQ(answer->kind, Answer::Kind::found);
+  EXPECT_EQ(answer->alias, "a.test");
+  const auto none =
+      read(Message{.type = 5, .authorities = {soa(60, 60)}}.octets(), RecordType::cname);
+  ASSERT_TRUE(none);
+  EXPECT_EQ(none->kind, Answer::Kind::no_data);
+}
+
 TEST(Answer, follows_aliases_in_any_order_and_takes_the_least_time) {
   const auto answer = read(Message{
       .answers = {record(on_the_wire("b.test"), 15, 300, mx(10, std::string(1, '\0'))),

@@ -46,6 +46,29 @@ TEST(RecordCache, gives_back_what_was_put_until_its_time) {
   EXPECT_EQ(cache.entries(), 2u);
 }
 
+TEST(RecordCache, keeps_what_DNSSEC_says_aliases_and_TLSA_records) {
+  RecordCache cache(100);
+  RecordSet v4{.status = RecordSet::Status::found,
+               .is_secure = true,
+               .canonical = "b.test",
+               .good_until = start + 10s};
+  v4.addresses = {ip("192.0.2.1")};
+  RecordSet tlsa{.status = RecordSet::Status::found, .is_secure = true, .good_until = start + 10s};
+  tlsa.tlsa = {{2, 0, 1, std::string(300, 'x')}, {3, 1, 1, ""}};
+  const RecordSet none{
+      .status = RecordSet::Status::no_data, .is_secure = true, .good_until = start + 10s};
+  cache.put("a.test", RecordType::a, v4);
+  cache.put("a.test", RecordType::tlsa, tlsa);
+  cache.put("a.test", RecordType::mx, none);
+  const auto found = cache.find("a.test", RecordType::a, start);
+  EXPECT_TRUE(found->is_secure);
+  EXPECT_EQ(found->canonical, "b.test");
+  EXPECT_EQ(found->addresses, v4.addresses);
+  EXPECT_EQ(cache.find("a.test", RecordType::tlsa, start)->tlsa, tlsa.tlsa);
+  EXPECT_TRUE(cache.find("a.test", RecordType::mx, start)->is_secure);
+  EXPECT_FALSE(cache.find("a.test", RecordType::tlsa, start)->canonical.size());
+}
+
 TEST(RecordCache, when_full_lets_go_of_what_was_unused_for_longest) {
   RecordCache cache(3);
   for (const char* name : {"a", "b", "c"}) cache.put(name, RecordType::mx, sample(1, start + 1h));

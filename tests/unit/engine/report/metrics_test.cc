@@ -40,10 +40,16 @@ TEST(Metrics, sums_the_shards) {
   counters.shards[2].delivery.observe(2'000'000);
   counters.engine.accepted.add(77);
   counters.engine.held.set(5);
+  for (const size_t shard : {0, 2})
+    counters.shards[shard]
+        .tls[static_cast<size_t>(TlsPolicyType::sts)]
+            [static_cast<size_t>(TlsResult::sts_webpki_invalid)]
+        .add();
   const std::string text = metrics_text(counters, true);
   for (const char* line :
        {"\nsluice_recipients_fates_total{fate=\"delivered\"} 42\n",
         "\nsluice_recipients_accepted_total 77\n", "\nsluice_recipients_held 5\n",
+        "\nsluice_tls_connections_total{policy=\"sts\",result=\"sts-webpki-invalid\"} 2\n",
         "\nsluice_ready 1\n", "\nsluice_delivery_duration_seconds_count 2\n",
         "\nsluice_delivery_duration_seconds_sum 2.02\n",
         "\nsluice_delivery_duration_seconds_bucket{le=\"0.03\"} 1\n",

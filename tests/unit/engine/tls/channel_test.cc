@@ -41,7 +41,7 @@ struct Pair {
   }
 
   Channel server;
-  Channel client{*Context::client(), "mx.example"};
+  Channel client{*Context::client(), {.name = "mx.example"}};
   std::string to_server, to_client;  // on the wire
   std::string at_server, at_client;  // decrypted
 };

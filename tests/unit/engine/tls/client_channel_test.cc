@@ -13,7 +13,7 @@ namespace {
 /// Both sides of a connection, up to where nothing more is said.
 struct Meeting {
   Meeting(const ContextPtr& of_server, const ContextPtr& of_client, SSL_SESSION* session = nullptr)
-      : server(of_server), client(of_client, "mx.example") {
+      : server(of_server), client(of_client, {.name = "mx.example"}) {
     std::string to_server, to_client, plain;
     client.start(to_server, session);
     while (!to_server.empty() || !to_client.empty()) {
