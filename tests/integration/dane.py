@@ -140,7 +140,7 @@ class World:
             server.names.clear()
         config = (f'[engine]\nhostname = "mta.news.example"\nspool = "{folder}/spool"\nlog = "{folder}/log"\nshards = 1\n'
                   f'[dns]\nservers = ["127.0.0.1:{resolver or self.unbound.port}"]\n{dns}[destination."*"]\nport = {self.port}\n{policy}'
-                  '[destination."*".retry]\nfirst = "1s"\nfactor = 1.0\nconnect_attempts_max = 1\n[destination."*".timeout]\nstarttls = "5s"\n')
+                  '[destination."*".retry]\nfirst = "1s"\nfactor = 1.0\nconnect_attempts_max = 1\n[destination."*".timeout]\nstarttls = "30s"\n')
         people = "email\n" + "".join(f"u@{domain}\n" for domain in domains or self.domains)
         done = deliver(folder, config, MESSAGE, people, "a@news.example", timeout_s=120)
         assert done.returncode in (0, 1), (done.returncode, done.stdout, done.stderr)
