@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <initializer_list>
@@ -61,6 +62,7 @@ class Log final : public TransactionLog {
   void reopen() override { reopen_wanted_ = true; }
 
  private:
+  bool end_last_line();
   void begin();
   void look();
   void open_file();
@@ -90,9 +92,10 @@ class Log final : public TransactionLog {
   std::string pending_, writing_;
   size_t written_ = 0;  // of writing_, by a write that failed behind it
   bool flushing_ = false, is_stalled_ = false, reopen_wanted_ = false;
-  // The file may end within a line: a write failed after an unknown part of it, or the last
-  // process was killed.
-  bool may_be_torn_ = true;
+  // Where one fails after an unknown part of it the file may end within a line, and whoever writes
+  // next must not go on behind that: so all pens of the process count together.
+  inline static std::atomic<uint32_t> failed_writes_{0};
+  uint32_t failures_dealt_with_ = failed_writes_, failures_seen_ = 0;
   io::File file_;
   io::Instant looked_at_{};
 
@@ -169,7 +172,30 @@ std::expected<void, std::string> Log::open() {
   if (const int32_t result = io::run(proactor(), open); result < 0) return failed(result);
   file_ = open.file;
   looked_at_ = loop_.now();
+  if (is_leader_ && !end_last_line()) ++failed_writes_;
   return {};
+}
+
+/// Of a process that was killed. Now, while nobody writes: later a look at the end may see half of
+/// what another shard is writing. False: the disk refuses.
+bool Log::end_last_line() {
+  io::Stat stat;
+  stat.path = path_;
+  if (io::run(proactor(), stat) < 0) return false;
+  if (stat.size == 0) return true;
+  char last = 0;
+  io::Read read;
+  read.file = file_;
+  read.offset = stat.size - 1;
+  read.bytes = std::as_writable_bytes(std::span(&last, 1));
+  if (io::run(proactor(), read) != 1) return false;
+  if (last == '\n') return true;
+  constexpr char end = '\n';
+  io::Write write;
+  write.file = file_;
+  write.offset = io::Write::append_offset;
+  write.bytes = std::as_bytes(std::span(&end, 1));
+  return io::run(proactor(), write) >= 0;
 }
 
 void Log::flush() {
@@ -228,7 +254,8 @@ void Log::open_done(io::Open& op, const io::Completion& completion) {
 void Log::close_done(io::CloseFile&, const io::Completion&) { prepare(); }
 
 void Log::prepare() {
-  if (!may_be_torn_) return write();
+  failures_seen_ = failed_writes_;
+  if (failures_seen_ == failures_dealt_with_) return write();
   size_.path = path_;
   proactor().submit(size_);
 }
@@ -264,14 +291,14 @@ void Log::write() {
 
 void Log::write_done(io::Write&, const io::Completion& completion) {
   if (completion.result < 0) {
-    may_be_torn_ = true;
+    ++failed_writes_;
     return refused(completion.result);
   }
   written();
 }
 
 void Log::written() {
-  may_be_torn_ = false;
+  failures_dealt_with_ = failures_seen_;
   writing_.clear();
   written_ = 0;
   if (writing_.capacity() > buffer_bytes_kept) writing_.shrink_to_fit();

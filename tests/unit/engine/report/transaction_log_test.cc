@@ -269,6 +269,17 @@ TEST(TransactionLog, the_torn_last_line_of_a_killed_process_is_ended) {
   EXPECT_THAT(recipients(world), ElementsAre("old", "torn", "a"));
 }
 
+TEST(TransactionLog, takes_no_line_of_another_shard_for_a_torn_one) {
+  sim::World world(8);
+  Shard one(world, true), two(world, false);
+  // What is seen of a write that is under way may end within its line.
+  world.disk().put(path, "{\"time\":\"2026-11-21T05:27:44.123456Z\",\"recipi");
+  two.append("a");
+  two.flush();
+  EXPECT_FALSE(world.disk().contents(path)->contains('\n' + std::string("{")))
+      << "no line of ours ends it";
+}
+
 TEST(TransactionLog, is_full_when_too_much_waits) {
   sim::World world(9);
   Shard shard(world, true);
