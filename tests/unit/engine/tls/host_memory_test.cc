@@ -24,6 +24,7 @@ TEST(HostMemory, gives_a_session_to_its_context_name_and_address_alone) {
   EXPECT_EQ(memory.take_session({b, "mx.example", "192.0.2.1:25"}), nullptr);
   EXPECT_EQ(memory.take_session({a, "mx2.example", "192.0.2.1:25"}), nullptr);
   EXPECT_EQ(memory.take_session({a, "mx.example", "192.0.2.1:26"}), nullptr);
+  EXPECT_EQ(memory.take_session({a, "mx.example", "192.0.2.1:25", "verified"}), nullptr);
   EXPECT_EQ(memory.take_session({a, "mx.example", "192.0.2.1:25"}).get(), it);
 }
 
