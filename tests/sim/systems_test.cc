@@ -369,8 +369,9 @@ TEST(ExchangeX400, counts_on_for_500_recipients_whenever_it_is_killed) {
 }
 
 TEST(ExchangeX400, counts_on_for_500_recipients_that_were_tried_before) {
-  // It took them on several sessions, so two go at once when they are due again.
-  expect_144_connections_whenever_it_is_killed(2, [](Connector& connector) {
+  // It took them on several sessions, so up to four go at once when they are due again; how many
+  // is decided by microseconds.
+  expect_144_connections_whenever_it_is_killed(3, [](Connector& connector) {
     connector.open();
     EXPECT_TRUE(connector.run_until([&] { return connector.totals().deferrals == 500; }, hours(1)));
   });
