@@ -1,20 +1,15 @@
 #pragma once
 
-#include <atomic>
 #include <cstdint>
-#include <expected>
-#include <latch>
 #include <memory>
-#include <optional>
 #include <string>
-#include <thread>
+#include <utility>
 #include <vector>
 
 #include "engine/intake/login_failures.h"
 #include "engine/intake/users.h"
+#include "engine/office.h"
 #include "engine/smtp/auth_exchange.h"
-#include "io/mailbox.h"
-#include "io/proactor.h"
 #include "io/socket_address.h"
 
 namespace sluice::engine::intake {
@@ -41,53 +36,24 @@ struct ErrandResult {
   io::Duration delay{};  // the client is to wait for its refusal
 };
 
-/// The thread that does errands for all shards, one after the other, a shard's in its order. It has
-/// a ring of its own: errands and results are values in bounded mailboxes, and both sides wake each
-/// other as shards do.
-class Errands {
+/// Does errands for all shards, one after the other, a shard's in its order. At a time a shard has
+/// at most 64, some two seconds of yescrypt.
+class Errands final : public Office<Errand, ErrandResult, 64> {
  public:
-  /// Of a shard, at a time: some two seconds of yescrypt. One more is "not now".
-  static constexpr uint32_t errands_max = 64;
-
-  Errands(unsigned shards, std::string spool);
-  Errands(const Errands&) = delete;
-  Errands& operator=(const Errands&) = delete;
-
-  /// Starts the thread. The error is one line for the operator.
-  std::expected<void, std::string> start();
-  /// Ends it, after what it is at. The shards turn no more, but their rings are there; by the
-  /// thread of `from`.
-  void stop(io::Proactor& from);
-
-  // --- For a shard, by its thread.
-
-  /// Before any other use.
-  void attach(unsigned shard, io::Proactor& proactor) { desks_[shard]->proactor = &proactor; }
-  /// False: not now. Else result() gives its result, and the shard is woken for it.
-  bool run(unsigned shard, Errand&& errand);
-  std::optional<ErrandResult> result(unsigned shard);
+  Errands(unsigned shards, std::string spool)
+      : Office(shards, {.entries = 64, .sockets_max = 1, .receive_buffers = 1}),
+        spool_(std::move(spool)) {}
 
  private:
-  struct Desk {
-    io::Proactor* proactor = nullptr;  // the shard's
-    uint32_t waiting = 0;              // results that are due; the shard's
-    io::Mailbox<Errand, errands_max> errands;
-    io::Mailbox<ErrandResult, errands_max> results;
-  };
-
-  void work();
+  void turn() override;
   bool serve(Desk& desk);
   ErrandResult check_password(const Errand& errand);
   ErrandResult::Outcome hand_off(const Errand& errand);
 
   const std::string spool_;
-  std::vector<std::unique_ptr<Desk>> desks_;
-  std::unique_ptr<io::Proactor> proactor_;  // the thread's
-  LoginFailures failures_;                  // likewise
-  std::string failure_;                     // why there is no ring
-  std::latch opened_{1}, stopped_{1};
-  std::atomic<bool> stopping_ = false;
-  std::jthread thread_;
+  // The thread's:
+  LoginFailures failures_;
+  bool was_busy_ = true;
 };
 
 }  // namespace sluice::engine::intake

@@ -179,14 +179,14 @@ void SmtpIntake::mark(SmtpSession& session) {
 
 std::optional<uint64_t> SmtpIntake::run(SmtpSession& session, Errand&& errand) {
   const uint64_t number = errand.number = ++errand_numbers_;
-  if (errands_ == nullptr || !errands_->run(shard_, std::move(errand))) return std::nullopt;
+  if (errands_ == nullptr || !errands_->ask(shard_, std::move(errand))) return std::nullopt;
   errands_under_way_.emplace(number, &session);
   return number;
 }
 
 void SmtpIntake::take_results() {
   if (errands_ == nullptr) return;
-  while (const auto result = errands_->result(shard_))
+  while (const auto result = errands_->reply(shard_))
     if (const auto known = errands_under_way_.extract(result->number))
       known.mapped()->errand_done(*result);
 }

@@ -3,68 +3,20 @@
 #include <algorithm>
 #include <utility>
 
-#include "io/check.h"
-#include "io/uring.h"
-
 namespace sluice::engine::sts {
 
-PolicyKeeper::PolicyKeeper(unsigned shards, const std::string& spool) : folder_(spool) {
-  for (unsigned i = 0; i < shards; ++i) desks_.push_back(std::make_unique<Desk>());
-}
+PolicyKeeper::PolicyKeeper(unsigned shards, const std::string& spool)
+    : Office(shards, {.entries = 256, .sockets_max = 2 * downloads_max, .receive_buffers = 64}),
+      folder_(spool) {}
 
-std::expected<void, std::string> PolicyKeeper::start() {
-  thread_ = std::jthread([this] { work(); });
-  opened_.wait();
-  if (!failure_.empty()) return std::unexpected(failure_);
-  return {};
-}
-
-void PolicyKeeper::stop(io::Proactor& from) {
-  stopping_.store(true, std::memory_order_release);
-  if (!proactor_) return;
-  proactor_->wake(from);
-  from.wait(io::Instant{}, 1);  // sends it
-  stopped_.count_down();
-  thread_.join();
-}
-
-bool PolicyKeeper::ask(unsigned shard, Question&& question) {
-  Desk& desk = *desks_[shard];
-  if (desk.waiting == questions_max || !desk.questions.push(std::move(question))) return false;
-  ++desk.waiting;
-  proactor_->wake(*desk.proactor);
-  return true;
-}
-
-std::optional<Reply> PolicyKeeper::reply(unsigned shard) {
-  Desk& desk = *desks_[shard];
-  auto reply = desk.replies.pop();
-  if (reply) --desk.waiting;
-  return reply;
-}
-
-void PolicyKeeper::work() {
-  auto ring =
-      io::open_uring({.entries = 256, .sockets_max = 2 * downloads_max, .receive_buffers = 64});
-  if (!ring) {
-    failure_ = ring.error().message;
-    opened_.count_down();
-    return;
-  }
-  proactor_ = std::move(*ring);
-  loop_ = std::make_unique<io::EventLoop>(*proactor_);
-  for (auto& [domain, kept] : folder_.load(proactor_->wall())) book_.put(domain, std::move(kept));
-  opened_.count_down();
-  while (!stopping_.load(std::memory_order_acquire)) turn();
-  stopped_.wait();  // whoever wakes it has done so
-  end_downloads();
-  loop_.reset();
-  proactor_.reset();
+void PolicyKeeper::opened() {
+  loop_ = std::make_unique<io::EventLoop>(proactor());
+  for (auto& [domain, kept] : folder_.load(proactor().wall())) book_.put(domain, std::move(kept));
 }
 
 void PolicyKeeper::turn() {
   loop_->turn(waiters_.empty() ? io::never : waiters_[0].until);
-  for (const auto& desk : desks_)
+  for (const auto& desk : desks())
     while (auto question = desk->questions.pop()) take(*desk, std::move(*question));
   take_fetches();
   start_fetches();
@@ -74,10 +26,10 @@ void PolicyKeeper::turn() {
         return f.second.download && f.second.download->is_over();
       }))
     loop_->request_turn();
-  proactor_->wait(io::Instant{}, 0);  // wakes those who were answered
+  proactor().wait(io::Instant{}, 0);  // wakes those who were answered
 }
 
-void PolicyKeeper::end_downloads() {
+void PolicyKeeper::closing() {
   for (const auto& [domain, fetch] : fetches_)
     if (fetch.download) fetch.download->abandon();
   const auto is_under_way = [](const auto& f) {
@@ -85,15 +37,16 @@ void PolicyKeeper::end_downloads() {
   };
   while (std::ranges::any_of(fetches_, is_under_way)) loop_->turn();
   fetches_.clear();
+  loop_.reset();
 }
 
 void PolicyKeeper::take(Desk& desk, Question&& question) {
   const std::string& domain = question.source.domain;
-  const PolicyBook::Advice advice = book_.ask(domain, question.id, proactor_->wall());
+  const PolicyBook::Advice advice = book_.ask(domain, question.id, proactor().wall());
   if (advice.must_fetch && !question.source.addresses.empty())
     fetches_.try_emplace(domain, Fetch{question.source, *question.id, nullptr});
-  if (!advice.is_stale || !fetches_.contains(domain)) return answer(desk, question);
-  waiters_.push_back({&desk, std::move(question), proactor_->now() + answer_within});
+  if (!advice.is_stale || !fetches_.contains(domain)) return advise(desk, question);
+  waiters_.push_back({&desk, std::move(question), proactor().now() + answer_within});
 }
 
 void PolicyKeeper::start_fetches() {
@@ -121,7 +74,7 @@ void PolicyKeeper::take_fetches() {
 }
 
 void PolicyKeeper::ended(const std::string& domain, const std::string& id, Fetched&& fetched) {
-  const io::WallTime now = proactor_->wall();
+  const io::WallTime now = proactor().wall();
   if (fetched.fault.fault == Fault::none) {
     book_.fetched(domain, id, std::move(fetched.policy), now);
     // A disk that refuses costs a restart another download.
@@ -130,28 +83,27 @@ void PolicyKeeper::ended(const std::string& domain, const std::string& id, Fetch
     book_.failed(domain, id, std::move(fetched.fault), now);
   }
   for (const Waiter& waiter : waiters_)
-    if (waiter.question.source.domain == domain) answer(*waiter.desk, waiter.question);
+    if (waiter.question.source.domain == domain) advise(*waiter.desk, waiter.question);
   std::erase_if(waiters_, [&](const Waiter& w) { return w.question.source.domain == domain; });
 }
 
 void PolicyKeeper::answer_overdue() {
   const auto end = std::ranges::find_if(
-      waiters_, [&](const Waiter& waiter) { return waiter.until > proactor_->now(); });
+      waiters_, [&](const Waiter& waiter) { return waiter.until > proactor().now(); });
   for (auto waiter = waiters_.begin(); waiter != end; ++waiter)
-    answer(*waiter->desk, waiter->question);
+    advise(*waiter->desk, waiter->question);
   waiters_.erase(waiters_.begin(), end);
 }
 
-void PolicyKeeper::answer(Desk& desk, const Question& question) {
+void PolicyKeeper::advise(Desk& desk, const Question& question) {
   Reply reply{.number = question.number,
-              .finding = book_.ask(question.source.domain, question.id, proactor_->wall()).finding};
+              .finding = book_.ask(question.source.domain, question.id, proactor().wall()).finding};
   if (!reply.finding.policy && reply.finding.fault == Fault::none && question.id)
     reply.finding = {.fault = Fault::fetch,
                      .reason = "sts: mta-sts." + question.source.domain +
                                (question.source.addresses.empty() ? ": has no address"
                                                                   : ": has not answered yet")};
-  CHECK(desk.replies.push(std::move(reply)));  // no more are due than it has room for
-  desk.proactor->wake(*proactor_);
+  answer(desk, std::move(reply));
 }
 
 }  // namespace sluice::engine::sts
