@@ -115,15 +115,13 @@ DestinationPolicy Config::destination(std::string_view domain) const {
   return policy;
 }
 
-DestinationPolicy Config::destination(std::string_view domain,
-                                      const CampaignMessage& message) const {
+DestinationPolicy Config::destination(std::string_view domain, std::string_view next_hop,
+                                      std::string_view source_name) const {
   DestinationPolicy policy = destination(domain);
-  if (!message.next_hop.empty()) policy.next_hops = {std::string(message.next_hop)};
-  if (message.sender.empty()) return policy;  // letters have one each
-  const SenderPolicy sender = this->sender(message.sender);
-  if (sender.source.empty() || sender.source == policy.source) return policy;
-  policy.source = sender.source;
-  policy.source_addresses = addresses_of(policy.source);
+  if (!next_hop.empty()) policy.next_hops = {std::string(next_hop)};
+  if (source_name.empty() || source_name == policy.source) return policy;
+  policy.source = source_name;
+  policy.source_addresses = addresses_of(source_name);
   return policy;
 }
 

@@ -114,7 +114,7 @@ struct ConfigPlace {
 struct SenderPolicy {
   std::string pattern;  // "*" or "*@news.example", lower case, A-labels
   uint32_t weight = 1;
-  std::string source;        // of campaigns; "": the destination's
+  std::string source;        // "": the destination's
   ConfigPlace source_place;  // when it is not ""
 };
 
@@ -158,11 +158,13 @@ struct Config {
 
   /// Policy for mail to `domain` (A-labels). O(patterns); callers keep the result.
   DestinationPolicy destination(std::string_view domain) const;
-  /// The same for a campaign: its next hop and its sender's source go before the destination's.
-  DestinationPolicy destination(std::string_view domain, const CampaignMessage& message) const;
+  /// The same for mail whose next hop or sender's source go before the destination's, where they
+  /// are not "".
+  DestinationPolicy destination(std::string_view domain, std::string_view next_hop,
+                                std::string_view source_name) const;
   /// Of a source. None: it is "", or not configured.
   std::vector<SourceAddress> addresses_of(std::string_view name) const;
-  /// Policy for mail from `sender`, an address, which may have tags. O(patterns).
+  /// Policy for mail from `sender`, an address, which may have tags, or its domain. O(patterns).
   SenderPolicy sender(std::string_view sender) const;
   /// Those of its [destination] sections.
   std::vector<std::string> patterns() const;

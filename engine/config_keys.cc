@@ -254,8 +254,8 @@ constexpr ConfigKey keys[] = {
      into<SenderPolicy, &SenderPolicy::weight>},
 
     {"sender", "source", source, "\"\"", "", "", "", true,
-     "What campaigns are sent from, wherever they go: a `[[source.\"NAME\"]]`. Empty: the "
-     "destination's. Relayed mail goes from the destination's.",
+     "What their mail is sent from, wherever it goes: a `[[source.\"NAME\"]]`. Empty: the "
+     "destination's.",
      into<SenderPolicy, &SenderPolicy::source>},
 
     {"report", "notices", choice, "\"sender\"", "", "", "log|sender", false,

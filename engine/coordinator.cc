@@ -27,6 +27,7 @@ Coordinator::Coordinator(Shard& shard, Mesh& mesh, spool::Spool& spool, const Co
       rule_remover_(shard.loop().proactor(), spool.folder()),
       sessions_(mesh.shards(), 0),
       queue_news_(mesh.shards()) {
+  senders_.emplace_back(config.senders);
   grace_.bind<&Coordinator::grace_over>(this);
   rules_timer_.bind<&Coordinator::remove_rules>(this);
   shard_.set_coordinator(*this);
@@ -85,6 +86,7 @@ void Coordinator::mail_arrived(std::shared_ptr<const spool::MailSegment> segment
   const uint64_t uid = segment->info().uid;
   spool::Progress recovered = progress_of(uid);
   const auto mailing = std::make_shared<Mailing>(std::move(segment), recovered);
+  mailing->senders = &senders_.back();
   take_up(mailing, std::move(recovered));
 }
 
@@ -125,6 +127,7 @@ void Coordinator::letters(Letters&& news) {
   const auto [place, is_new] = segments_.try_emplace(news.segment.get());
   if (is_new) {
     auto mailing = std::make_shared<Mailing>(news.segment, spool::Progress{});
+    mailing->senders = &senders_.back();
     place->second = &live_.emplace(mailing.get(), Live{.mailing = mailing}).first->second;
     spool_.adopt(news.segment);
   }
@@ -147,7 +150,7 @@ void Coordinator::spread_letters(Live& live) {
   for (; live.groups < campaign.group_count(); ++live.groups) {
     const spool::Group group = campaign.group(live.groups);
     if (group.first >= live.summary.recipients) break;  // of a later commit
-    const Route& route = this->route(*live.mailing, group.name);
+    const Route& route = this->route(*live.mailing, group);
     AddSource& source = sources[route.number];
     source.route = &route, source.mailing = live.mailing;
     source.ranges.push_back({group.first, group.count});
@@ -172,24 +175,30 @@ void Coordinator::refuse(std::string message) {
 }
 
 /// O(policies in use), which are few.
-const DestinationPolicy& Coordinator::policy(const Mailing& mailing, std::string_view domain) {
-  DestinationPolicy wanted = config_->destination(domain, mailing.message);
+const DestinationPolicy& Coordinator::policy(std::string_view domain, std::string_view next_hop,
+                                             std::string_view source) {
+  DestinationPolicy wanted = config_->destination(domain, next_hop, source);
   wanted.protection = protections_.of(wanted.security);
   const auto same = std::ranges::find(policies_, wanted);
   return same != policies_.end() ? *same : policies_.emplace_back(std::move(wanted));
 }
 
-const Route& Coordinator::route(const Mailing& mailing, std::string_view domain) {
-  if (!mailing.letters) return find_route(mailing, domain);
-  const auto known = routes_by_domain_.find(domain);
-  if (known != routes_by_domain_.end()) return *known->second;
-  const Route& route = find_route(mailing, domain);
-  routes_by_domain_.emplace(domain, &route);
+const Route& Coordinator::route(const Mailing& mailing, const spool::Group& group) {
+  if (!mailing.letters)
+    return find_route(group.name, mailing.message.next_hop,
+                      config_->sender(mailing.message.sender).source);
+  const std::string& source = senders_.back().source_of(group.sender);
+  RoutesByDomain& known = routes_of_letters_[source];
+  const auto found = known.find(group.name);
+  if (found != known.end()) return *found->second;
+  const Route& route = find_route(group.name, "", source);
+  known.emplace(group.name, &route);
   return route;
 }
 
-const Route& Coordinator::find_route(const Mailing& mailing, std::string_view domain) {
-  const DestinationPolicy& policy = this->policy(mailing, domain);
+const Route& Coordinator::find_route(std::string_view domain, std::string_view next_hop,
+                                     std::string_view source) {
+  const DestinationPolicy& policy = this->policy(domain, next_hop, source);
   std::string name(policy.next_hops.empty() ? domain : "");
   std::unique_ptr<Route>& route = routes_[{&policy, name}];
   if (!route) {
@@ -204,7 +213,7 @@ const Route& Coordinator::find_route(const Mailing& mailing, std::string_view do
 std::vector<queue::Routing::Span> Coordinator::spans(const Mailing& mailing) {
   std::vector<queue::Routing::Span> spans;
   for (const spool::Group& group : mailing.campaign->groups()) {
-    const Route& route = this->route(mailing, group.name);
+    const Route& route = this->route(mailing, group);
     if (!spans.empty() && spans.back().route == &route)
       spans.back().range.count += group.count;
     else
@@ -311,7 +320,9 @@ void Coordinator::reload(const Config& config, Protections&& protections,
   for (const auto& [mailing, live] : live_) before[mailing] = spans(*mailing);
   config_ = &config;
   protections_ = std::move(protections);
-  routes_by_domain_.clear();
+  routes_of_letters_.clear();
+  senders_.emplace_back(config.senders);
+  for (const auto& [mailing, live] : live_) live.mailing->senders = &senders_.back();
   auto routing = std::make_shared<queue::Routing>();
   for (const auto& [mailing, live] : live_) {
     std::vector<queue::Routing::Span> now = spans(*mailing);

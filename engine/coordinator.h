@@ -131,9 +131,11 @@ class Coordinator final : spool::Spool::Listener, queue::RuleWatch::Listener {
   bool is_growing(const Live& live) const;
   /// The campaign's recipients by route: ascending, neighbours of one route as one.
   std::vector<queue::Routing::Span> spans(const Mailing& mailing);
-  const Route& route(const Mailing& mailing, std::string_view domain);
-  const Route& find_route(const Mailing& mailing, std::string_view domain);
-  const DestinationPolicy& policy(const Mailing& mailing, std::string_view domain);
+  const Route& route(const Mailing& mailing, const spool::Group& group);
+  const Route& find_route(std::string_view domain, std::string_view next_hop,
+                          std::string_view source);
+  const DestinationPolicy& policy(std::string_view domain, std::string_view next_hop,
+                                  std::string_view source);
   void finish(Live& live);
   bool is_all_held() const;
   void count();
@@ -158,7 +160,9 @@ class Coordinator final : spool::Spool::Listener, queue::RuleWatch::Listener {
   /// By policy and domain, which is "" where next hops are configured.
   std::map<std::pair<const DestinationPolicy*, std::string>, std::unique_ptr<Route>, std::less<>>
       routes_;
-  std::map<std::string, const Route*, std::less<>> routes_by_domain_;  // of letters
+  using RoutesByDomain = std::map<std::string, const Route*, std::less<>>;
+  std::map<std::string, RoutesByDomain> routes_of_letters_;  // by their sender's source
+  std::deque<Senders> senders_;  // the last is in force; queues may read those before
   std::shared_ptr<const queue::Routing> routing_;     // of the last reload; null: there was none
   std::map<unsigned, std::string> storage_problems_;  // by shard
   std::string storage_problem_told_;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <memory>
 #include <string>
 #include <utility>
@@ -11,6 +12,7 @@
 #include "engine/dns/host_finder.h"
 #include "engine/letter.h"
 #include "engine/mail/template.h"
+#include "engine/senders.h"
 #include "engine/smtp/verdict.h"
 #include "io/socket_address.h"
 #include "spool/campaign.h"
@@ -42,7 +44,9 @@ struct Mailing : std::enable_shared_from_this<Mailing> {
   const spool::MailSegment* letters = nullptr;  // the same; null for a campaign
   CampaignMessage message;
   mail::Template content;
-  uint32_t weight = 1;          // of a campaign, in its queues; letters have flows
+  uint32_t weight = 1;  // of a campaign, in its queues
+  /// Of letters: by whom their flows go, which a reload replaces. Lives as long as the engine.
+  mutable std::atomic<const Senders*> senders = nullptr;
   std::vector<uint64_t> tried;  // by earlier runs: spool::Progress::tried()
 
   bool was_tried(uint32_t recipient) const {
@@ -50,6 +54,10 @@ struct Mailing : std::enable_shared_from_this<Mailing> {
   }
   /// Of this recipient's message. O(log blocks) for letters.
   io::WallTime accepted_at(uint32_t recipient) const { return campaign->arrival_of(recipient); }
+  /// Who sends to a group of its recipients: an address, of letters its domain.
+  std::string_view sender_of(const spool::Group& group) const {
+    return letters ? group.sender : message.sender;
+  }
   /// Of a recipient's entry.
   size_t entry_fields() const { return letters ? LetterRecipient::fields : content.columns(); }
   /// How long it may wait, from its acceptance.

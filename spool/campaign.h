@@ -78,6 +78,7 @@ class CampaignWriter {
 struct Group {
   std::string_view name;
   uint32_t first = 0, count = 0;
+  std::string_view sender = {};  // of letters: NewMail::sender; else ""
 };
 
 /// Where a block of entries lies in the campaign's file.

@@ -79,7 +79,6 @@ void LargeMail::finish(const NewMail& mail, io::WallTime accepted_at) {
   NewMail with_length = mail;
   with_length.content = std::span(&content, 1);
   encode_mail(record_, with_length, accepted_at);
-  flow_ = mail.flow;
   if (!is_busy_) go_on();
 }
 
@@ -168,14 +167,7 @@ void LargeMail::write_tail() {
   seal_mail(
       record_, name_.salt, end_, 0,
       [this](uint64_t offset, size_t bytes, const Mail& message) {
-        segment_->add_message({.offset = offset,
-                               .bytes = static_cast<uint32_t>(bytes),
-                               .recipients = message.count,
-                               .accepted_at = message.accepted_at,
-                               .flow = flow_});
-        message.visit_recipients([this](uint32_t, const MailRecipient& recipient) {
-          segment_->add_recipients(recipient.group, 1);
-        });
+        segment_->add(offset, static_cast<uint32_t>(bytes), message);
       },
       RecordType::large_mail);
   octets_ = std::exchange(record_, {});

@@ -97,7 +97,6 @@ class LargeMail {
   std::string pending_;            // of the content: not in octets_ yet
   std::vector<std::byte> octets_;  // being written
   std::vector<std::byte> record_;  // of the message, once it is finished
-  uint32_t flow_ = 0;
   uint64_t content_bytes_ = 0, end_ = 0, reserved_ = 0;
   std::shared_ptr<MailSegment> segment_;
   io::Open open_;

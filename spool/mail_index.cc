@@ -14,7 +14,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr size_t fixed_bytes = 24, message_bytes = 12, run_bytes = 8;
+constexpr size_t fixed_bytes = 24, message_bytes = 12, run_bytes = 12;
 
 /// The index as it lies in its payload.
 struct Index {
@@ -30,6 +30,7 @@ struct Index {
   }
   uint32_t run_first(uint32_t i) const { return load<uint32_t>(run_list, run_bytes * i); }
   uint32_t run_name(uint32_t i) const { return load<uint32_t>(run_list, run_bytes * i + 4); }
+  uint32_t run_sender(uint32_t i) const { return load<uint32_t>(run_list, run_bytes * i + 8); }
 };
 
 bool take_names(Bytes& rest, uint32_t count, std::vector<std::string_view>& names) {
@@ -37,7 +38,7 @@ bool take_names(Bytes& rest, uint32_t count, std::vector<std::string_view>& name
   names.reserve(count);
   for (uint32_t i = 0; i < count; ++i) {
     uint64_t bytes;
-    if (!get_leb128(rest, bytes) || bytes == 0 || bytes > rest.size()) return false;
+    if (!get_leb128(rest, bytes) || bytes > rest.size()) return false;
     names.emplace_back(reinterpret_cast<const char*>(rest.data()), bytes);
     rest = rest.subspan(bytes);
   }
@@ -72,7 +73,7 @@ std::optional<Index> parts_of(Bytes payload, uint64_t record_bytes) {
 
 /// Do messages lie one behind the other up to the index at `end`, and do recipients ascend from 0?
 bool holds_together(const Index& index, uint64_t end) {
-  if (index.runs > MailSegment::runs_max || index.names.size() > index.runs) return false;
+  if (index.runs > MailSegment::runs_max || index.names.size() / 2 > index.runs) return false;
   if (index.messages == 0 || index.runs == 0 || index.first(0) != 0 || index.run_first(0) != 0)
     return false;
   // Behind its content lies a large message, alone.
@@ -90,7 +91,9 @@ bool holds_together(const Index& index, uint64_t end) {
   }
   for (uint32_t i = 0; i < index.runs; ++i) {
     const uint32_t next = i + 1 == index.runs ? index.recipients : index.run_first(i + 1);
-    if (next <= index.run_first(i) || index.run_name(i) >= index.names.size()) return false;
+    if (next <= index.run_first(i) || index.run_name(i) >= index.names.size() ||
+        index.names[index.run_name(i)].empty() || index.run_sender(i) >= index.names.size())
+      return false;
   }
   return true;
 }
@@ -101,8 +104,8 @@ std::vector<std::byte> encode_mail_index(const MailSegment& segment, Salt salt) 
   std::vector<std::string_view> names;
   std::unordered_map<std::string_view, uint32_t> numbers;
   for (const Group& group : segment.groups())
-    if (numbers.emplace(group.name, static_cast<uint32_t>(names.size())).second)
-      names.push_back(group.name);
+    for (const std::string_view name : {group.name, group.sender})
+      if (numbers.emplace(name, static_cast<uint32_t>(names.size())).second) names.push_back(name);
 
   std::vector<std::byte> out;
   SegmentWriter writer(out, salt);
@@ -123,6 +126,7 @@ std::vector<std::byte> encode_mail_index(const MailSegment& segment, Salt salt) 
   for (const Group& group : segment.groups()) {
     writer.put_fixed(group.first);
     writer.put_fixed(numbers.at(group.name));
+    writer.put_fixed(numbers.at(group.sender));
   }
   for (const std::string_view name : names) {
     writer.put_number(name.size());
@@ -164,7 +168,8 @@ bool read_mail_index(Bytes record, uint64_t offset, Salt salt, MailSegment& segm
   }
   for (uint32_t i = 0; i < index->runs; ++i) {
     const uint32_t next = i + 1 == index->runs ? index->recipients : index->run_first(i + 1);
-    segment.add_recipients(index->names[index->run_name(i)], next - index->run_first(i));
+    segment.add_recipients(index->names[index->run_name(i)], index->names[index->run_sender(i)],
+                           next - index->run_first(i));
   }
   segment.publish(offset + record.size());
   return true;

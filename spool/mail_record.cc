@@ -40,7 +40,7 @@ std::optional<Bytes> take_counted(Bytes& in) {
 
 size_t mail_payload_bytes(const NewMail& mail) {
   const auto counted = [](size_t bytes) { return leb128_bytes(bytes) + bytes; };
-  size_t bytes = fixed_bytes + counted(mail.envelope.size());
+  size_t bytes = fixed_bytes + counted(mail.envelope.size()) + counted(mail.sender.size());
   for (const MailRecipient& recipient : mail.recipients)
     bytes += counted(recipient.group.size()) + counted(recipient.entry.size());
   for (const Bytes piece : mail.content) bytes += piece.size();
@@ -55,6 +55,7 @@ void encode_mail(std::vector<std::byte>& out, const NewMail& mail, io::WallTime 
   store(std::span(out), payload + 8,
         static_cast<uint64_t>(std::max<int64_t>(accepted_at.time_since_epoch().count(), 0)));
   put_counted(out, mail.envelope);
+  put_counted(out, std::as_bytes(std::span(mail.sender)));
   std::string_view group;
   for (const MailRecipient& recipient : mail.recipients) {
     const std::string_view name = recipient.group == group ? std::string_view() : recipient.group;
@@ -80,8 +81,10 @@ std::optional<Mail> decode_mail_payload(RecordType type, Bytes payload) {
     return std::nullopt;
   Bytes rest = payload.subspan(fixed_bytes);
   const auto envelope = take_counted(rest);
-  if (!envelope) return std::nullopt;
+  const auto sender = envelope ? take_counted(rest) : std::nullopt;
+  if (!sender) return std::nullopt;
   mail.envelope = *envelope;
+  mail.sender = {reinterpret_cast<const char*>(sender->data()), sender->size()};
   mail.recipients = rest;
   for (uint32_t i = 0; i < mail.count; ++i) {
     const auto group = take_counted(rest);

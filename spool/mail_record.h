@@ -30,9 +30,9 @@ struct MailRecipient {
 /// A message that is to be kept. Borrowed; the content is its pieces in a row.
 struct NewMail {
   Bytes envelope;
+  std::string_view sender;  // the domain of the envelope's, in lower case; may be ""
   std::span<const MailRecipient> recipients;  // at least one
   std::span<const Bytes> content;
-  uint32_t flow = 0;  // opaque; for MailSegment::flow_of(), and not on the disk
 };
 
 /// Octets of the payload that `mail` makes: a bound, which is met but for recipients that share
@@ -48,6 +48,7 @@ struct Mail {
   uint32_t first = 0, count = 0;  // its recipients are numbered [first, first + count)
   io::WallTime accepted_at{};
   Bytes envelope, content;
+  std::string_view sender;
   uint64_t large_bytes = 0;  // of a large message: its content, which is not here
   Bytes recipients;          // as encoded, and known to be right: for visit_recipients()
 

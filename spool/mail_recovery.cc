@@ -220,18 +220,16 @@ void MailRecovery::take(const Found& found, uint64_t offset, const RecordHeader&
     return damage(found, offset, payload.size(), "a record that this version does not understand");
   const auto missing = static_cast<uint32_t>(mail->first - taken.recipients);
   taken = {.recipients = uint64_t{mail->first} + mail->count, .end = end};
-  if (missing > 0)
+  if (missing > 0) {
     segment.add_message({.offset = offset,
                          .bytes = record_header_bytes,
                          .recipients = missing,
                          .accepted_at = mail->accepted_at});
-  segment.add_message({.offset = offset,
-                       .bytes = static_cast<uint32_t>(end - offset),
-                       .recipients = mail->count,
-                       .accepted_at = mail->accepted_at});
-  mail->visit_recipients([&](uint32_t number, const MailRecipient& recipient) {
-    segment.add_recipients(recipient.group, number == mail->first ? missing + 1 : 1);
-  });
+    mail->visit_recipients([&](uint32_t number, const MailRecipient& recipient) {
+      if (number == mail->first) segment.add_recipients(recipient.group, mail->sender, missing);
+    });
+  }
+  segment.add(offset, static_cast<uint32_t>(end - offset), *mail);
 }
 
 std::expected<Settlement, Error> MailRecovery::read_messages(Found& found, RecoveryFile& file,

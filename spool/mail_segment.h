@@ -16,6 +16,8 @@
 
 namespace sluice::spool {
 
+struct Mail;
+
 inline constexpr uint64_t mail_segment_bytes_max = 64 * 1024 * 1024;
 
 /// Up to `capacity` values that never move: appended by one thread, read by any below a number that
@@ -55,7 +57,7 @@ class Chunks {
 /// recipients(), blocks(), bytes() and groups().size() say at a moment stays as it is for ever, and
 /// recipients of them have their blocks and groups; only these numbers grow, until is_sealed().
 ///
-/// Memory: 24 octets a message, 12 a run of recipients of one group, each name once; in chunks that
+/// Memory: 20 octets a message, 16 a run of recipients of one group, each name once; in chunks that
 /// double from 256.
 class MailSegment final : public Campaign {
  public:
@@ -68,7 +70,7 @@ class MailSegment final : public Campaign {
   uint32_t recipients() const override { return recipients_.load(std::memory_order_acquire); }
   /// None: each message has its own.
   Bytes message() const override { return {}; }
-  /// Runs of recipients, ascending; a name may come again.
+  /// Runs of recipients of one name and sender, ascending; they may come again.
   uint32_t group_count() const override { return runs_.load(std::memory_order_acquire); }
   Group group(uint32_t index) const override;
   uint32_t blocks() const override { return blocks_.load(std::memory_order_acquire); }
@@ -87,8 +89,8 @@ class MailSegment final : public Campaign {
   uint8_t mail_class() const { return mail_class_; }
   /// When the message of this block was; expiry counts from here. To the millisecond.
   io::WallTime accepted_at(uint32_t block) const;
-  /// NewMail::flow of the message of this block; 0 when it was read from the disk.
-  uint32_t flow_of(uint32_t block) const;
+  /// The index of the group of `recipient`. O(log groups).
+  uint32_t group_of(uint32_t recipient) const;
   /// Nothing is appended any more: it may be finished when all its recipients have fates.
   bool is_sealed() const { return is_sealed_.load(std::memory_order_acquire); }
 
@@ -99,26 +101,29 @@ class MailSegment final : public Campaign {
     uint32_t bytes = 0;
     uint32_t recipients = 0;
     io::WallTime accepted_at{};  // of the first message: the segment's
-    uint32_t flow = 0;
   };
   void add_message(const Place& place);
-  /// The next `count` recipients of those added go to group `name`; neighbours in a commit that
-  /// have the same are one run.
-  void add_recipients(std::string_view name, uint32_t count);
+  /// A message and its recipients; its record lies at `offset`, `bytes` octets in all.
+  void add(uint64_t offset, uint32_t bytes, const Mail& mail);
+  /// The next `count` recipients of those added go to group `name`, from `sender`; neighbours in a
+  /// commit that have the same of both are one run.
+  void add_recipients(std::string_view name, std::string_view sender, uint32_t count);
   /// `bytes`: of the file.
   void publish(uint64_t bytes);
   void seal();
 
  private:
   struct Message {
-    uint32_t offset, bytes, first, count, accepted_ms, flow;
+    uint32_t offset, bytes, first, count, accepted_ms;
   };
   struct Run {
-    uint32_t first, count, name;
+    uint32_t first, count, name, sender;  // the last two in names_
   };
   struct Numbers {
     uint32_t recipients = 0, blocks = 0, runs = 0;
   };
+
+  uint32_t name_number(std::string_view name);
 
   CampaignInfo info_;
   const std::string path_;

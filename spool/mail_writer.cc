@@ -55,12 +55,12 @@ std::optional<uint64_t> MailWriter::append(const NewMail& mail) {
   if (is_stalled_ || pending_.record_bytes() + record_bytes(bytes) > pending_bytes_max)
     return std::nullopt;
   encode_mail(pending_.octets, mail, loop_.wall());
-  pending_.flows.push_back(mail.flow);
+  ++pending_.messages;
   return ++tickets_;
 }
 
 void MailWriter::commit() {
-  if (is_busy_ || pending_.messages() == 0) return;
+  if (is_busy_ || pending_.messages == 0) return;
   is_busy_ = true;
   std::swap(committing_, pending_);
   if (segment_ && is_full()) let_go(true);
@@ -121,16 +121,8 @@ void MailWriter::write() {
   const bool is_first = segment_->end == 0;
   const uint64_t records_at = is_first ? file_header_bytes : segment_->end;
   seal_mail(octets.subspan(file_header_bytes), segment_->salt, records_at, mail.recipients(),
-            [&mail, flow = committing_.flows.begin()](uint64_t offset, size_t bytes,
-                                                      const Mail& message) mutable {
-              mail.add_message({.offset = offset,
-                                .bytes = static_cast<uint32_t>(bytes),
-                                .recipients = message.count,
-                                .accepted_at = message.accepted_at,
-                                .flow = *flow++});
-              message.visit_recipients([&mail](uint32_t, const MailRecipient& recipient) {
-                mail.add_recipients(recipient.group, 1);
-              });
+            [&mail](uint64_t offset, size_t bytes, const Mail& message) {
+              mail.add(offset, static_cast<uint32_t>(bytes), message);
             });
   write_.file = mail.file();
   write_.offset = segment_->end;
@@ -151,7 +143,7 @@ void MailWriter::directory_synced(io::SyncDirectory&, const io::Completion& comp
 
 void MailWriter::committed() {
   const std::shared_ptr<MailSegment> mail = segment_->mail;
-  const uint32_t first_block = mail->blocks(), count = committing_.messages();
+  const uint32_t first_block = mail->blocks(), count = committing_.messages;
   const uint64_t first_ticket = settled_ + 1;
   segment_->end += write_.bytes.size();
   settled_ += count;

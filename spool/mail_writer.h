@@ -64,7 +64,7 @@ class MailWriter {
   /// The message's ticket; they count from 1. nullopt, "not now": the writer is stalled, or
   /// pending_bytes_max wait. mail_payload_bytes(mail) must be at most mail_bytes_max.
   std::optional<uint64_t> append(const NewMail& mail);
-  bool has_pending() const { return pending_.messages() > 0; }  // appended and in no commit yet
+  bool has_pending() const { return pending_.messages > 0; }  // appended and in no commit yet
   bool is_committing() const { return is_busy_; }
   bool is_stalled() const { return is_stalled_; }
 
@@ -77,11 +77,10 @@ class MailWriter {
   /// segment's first.
   struct Batch {
     std::vector<std::byte> octets = std::vector<std::byte>(file_header_bytes);
-    std::vector<uint32_t> flows;  // of the messages
+    uint32_t messages = 0;
 
-    uint32_t messages() const { return static_cast<uint32_t>(flows.size()); }
     size_t record_bytes() const { return octets.size() - file_header_bytes; }
-    void clear() { octets.resize(file_header_bytes), flows.clear(); }
+    void clear() { octets.resize(file_header_bytes), messages = 0; }
   };
   /// The segment being written; its recipients, blocks and bytes are what is acknowledged.
   struct OpenSegment {

@@ -151,7 +151,7 @@ int explain_command(int argc, char** argv) {
   }
   if (const std::string mistake = take_address(arguments.address, out); !mistake.empty())
     return complain(terminal_text(mistake), EX_USAGE);
-  out.policy = config->destination(out.domain, engine::CampaignMessage{.sender = arguments.sender});
+  out.policy = config->destination(out.domain, "", config->sender(arguments.sender).source);
   out.lines = policy_table(*config, out.domain, arguments.sender);
   out.notices = config->notices;
   out.hostname = config->hostname;

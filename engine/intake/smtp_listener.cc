@@ -35,8 +35,7 @@ std::expected<SmtpListenerPtr, std::string> SmtpListener::open(const ListenPolic
                                    .offers_etrn = policy.etrn};
   return std::make_shared<const SmtpListener>(
       SmtpListener{policy, Networks(policy.allow), std::move(tls), std::move(users),
-                   std::make_shared<ClientRates>(policy.messages_per_client_rate), server,
-                   SenderFlows(config.senders)});
+                   std::make_shared<ClientRates>(policy.messages_per_client_rate), server});
 }
 
 }  // namespace sluice::engine::intake

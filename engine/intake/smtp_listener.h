@@ -8,7 +8,6 @@
 #include "engine/config.h"
 #include "engine/intake/client_rates.h"
 #include "engine/intake/networks.h"
-#include "engine/intake/sender_flows.h"
 #include "engine/intake/users.h"
 #include "engine/smtp/server.h"
 #include "engine/tls/context.h"
@@ -33,7 +32,6 @@ struct SmtpListener {
   const std::shared_ptr<const Users> users;  // null: nobody can authenticate
   const std::shared_ptr<ClientRates> rates;
   const smtp::ServerOptions server;
-  const SenderFlows flows;
 
   bool is_implicit_tls() const { return tls && policy.tls == ListenTls::implicit; }
 };

@@ -350,9 +350,9 @@ void SmtpSession::hand_over() {
   }
   const std::array content{std::as_bytes(std::span<const char>(content_))};
   spool::NewMail mail{.envelope = bytes.first(envelope_end),
+                      .sender = domain_of(incoming.sender),
                       .recipients = recipients,
-                      .content = content,
-                      .flow = listener_->flows.of(incoming.sender).packed()};
+                      .content = content};
   if (!large_ && spool::mail_payload_bytes(mail) > spool::mail_bytes_max) begin_large();
   if (large_) {
     mail.content = {};

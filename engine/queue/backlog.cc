@@ -9,17 +9,19 @@ namespace sluice::engine::queue {
 
 namespace {
 
-/// Letters by their flow. O(log messages), and O(1) a message of them.
-std::map<uint32_t, std::vector<Range>> by_flow(const spool::MailSegment& segment,
-                                               const std::vector<Range>& ranges) {
-  std::map<uint32_t, std::vector<Range>> parts;
+/// Letters by their flow. O(log groups), and O(log senders) a group of them.
+std::map<Flow, std::vector<Range>> by_flow(const Mailing& mailing,
+                                           const std::vector<Range>& ranges) {
+  const spool::MailSegment& segment = *mailing.letters;
+  const Senders& senders = *mailing.senders.load(std::memory_order_acquire);
+  std::map<Flow, std::vector<Range>> parts;
   for (const Range range : ranges) {
     const uint32_t end = range.first + range.count;
-    uint32_t block = segment.block_of(range.first);
-    for (uint32_t at = range.first; at < end; ++block) {
-      const spool::BlockRef message = segment.block(block);
-      const uint32_t until = std::min(end, message.first + message.count);
-      std::vector<Range>& part = parts[segment.flow_of(block)];
+    uint32_t index = segment.group_of(range.first);
+    for (uint32_t at = range.first; at < end; ++index) {
+      const spool::Group group = segment.group(index);
+      const uint32_t until = std::min(end, group.first + group.count);
+      std::vector<Range>& part = parts[senders.flow_of(group.sender)];
       if (!part.empty() && part.back().first + part.back().count == at)
         part.back().count += until - at;
       else
@@ -38,9 +40,9 @@ void Backlog::add(MailingPtr mailing, std::vector<Range> ranges, int32_t setback
     const Flow own{.weight = static_cast<uint16_t>(mailing->weight)};
     return add(source_of(std::move(mailing), own, std::move(ranges), setbacks, now), orders);
   }
-  for (auto& [flow, part] : by_flow(*mailing->letters, ranges))
+  for (auto& [flow, part] : by_flow(*mailing, ranges))
     if (!orders.is_empty() || !join({mailing.get(), flow}, part, setbacks))
-      add(source_of(mailing, Flow::unpacked(flow), std::move(part), setbacks, now), orders);
+      add(source_of(mailing, flow, std::move(part), setbacks, now), orders);
 }
 
 Source Backlog::source_of(MailingPtr mailing, Flow flow, std::vector<Range>&& ranges,

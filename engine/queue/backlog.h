@@ -70,11 +70,9 @@ class Backlog {
   static io::Instant earliest(const Times& times) {
     return times.empty() ? io::never : times.begin()->first.first;
   }
-  using LettersKey = std::pair<const Mailing*, uint32_t>;  // and the flow, packed
+  using LettersKey = std::pair<const Mailing*, Flow>;
 
-  static LettersKey key_of(const Source& letters) {
-    return {&letters.mailing(), letters.flow().packed()};
-  }
+  static LettersKey key_of(const Source& letters) { return {&letters.mailing(), letters.flow()}; }
   Source source_of(MailingPtr mailing, Flow flow, std::vector<Range>&& ranges, int32_t setbacks,
                    const Now& now) const;
   bool join(LettersKey letters, const std::vector<Range>& ranges, int32_t setbacks);

@@ -17,13 +17,13 @@ class Routes {
  public:
   explicit Routes(const Config& config) : config_(config) {}
 
-  /// For mail of `mailing` to `domain`. Lives as long as this.
-  const DestinationPolicy& policy(std::string_view domain, const Mailing& mailing);
+  /// For those of `mailing` who are in `group`. Lives as long as this.
+  const DestinationPolicy& policy(const Mailing& mailing, const spool::Group& group);
 
   /// Mail of one route waits together: the policy, and the domain unless all of the policy goes to
   /// the same next hops.
   using Key = std::pair<const DestinationPolicy*, std::string_view>;
-  Key key(std::string_view domain, const Mailing& mailing);
+  Key key(const Mailing& mailing, const spool::Group& group);
 
  private:
   struct Matched {

@@ -55,7 +55,7 @@ void add_waits(const Mailing& mailing, const spool::Progress& progress, Routes& 
   for (const spool::Wait& wait : progress.waits) {
     if (wait.recipient >= mailing.campaign->recipients()) continue;
     const auto after = std::ranges::upper_bound(groups, wait.recipient, {}, &spool::Group::first);
-    out[routes.key((*std::ranges::prev(after)).name, mailing)].add(wait);
+    out[routes.key(mailing, *std::ranges::prev(after))].add(wait);
   }
 }
 
@@ -73,13 +73,13 @@ WaitingMail::WaitingMail(MailingPtr mailing, spool::Progress progress,
       progress_(std::move(progress)),
       standing_(queue::standing(rules, campaign(), config)) {
   add_waits(*mailing_, progress_, routes, waits_);
-  std::unordered_map<std::string_view, Group> known;  // a name may come again
+  std::map<std::pair<std::string_view, std::string_view>, Group> known;  // they may come again
   groups_.reserve(campaign().group_count());
   for (const spool::Group& group : campaign().groups()) {
-    const auto [it, is_new] = known.try_emplace(group.name);
+    const auto [it, is_new] = known.try_emplace({group.name, group.sender});
     if (is_new) {
-      it->second.policy = &routes.policy(group.name, *mailing_);
-      const Routes::Key key = routes.key(group.name, *mailing_);
+      it->second.policy = &routes.policy(*mailing_, group);
+      const Routes::Key key = routes.key(*mailing_, group);
       it->second.waits = waits_of(waits_, key);
       it->second.route_waits = waits_of(route_waits, key);
     }

@@ -71,7 +71,7 @@ std::vector<std::byte> good_file() {
       const std::byte envelope{static_cast<uint8_t>(2 * commit + i)};
       const MailRecipient to[] = {{"a.example", {}}, {commit % 2 ? "b.example" : "a.example", {}}};
       const Bytes content[] = {Bytes(file).first(20)};
-      encode_mail(records, {Bytes(&envelope, 1), to, content}, io::WallTime{});
+      encode_mail(records, {Bytes(&envelope, 1), "s.example", to, content}, io::WallTime{});
     }
     seal_mail(records, name.salt, file.size(), recipients,
               [&](uint64_t, size_t, const Mail& mail) { recipients = mail.first + mail.count; });

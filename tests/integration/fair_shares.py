@@ -74,7 +74,7 @@ def campaigns_share_by_weight(folder):
 
 
 def senders_of_relayed_mail_share_by_weight(folder, flood=2000):
-    """One floods the relay, two others send less: each waits for its own mail, and has the share of its weight."""
+    """One floods the relay, two others send less: each waits for its own mail, and has the share of its weight, after a restart too."""
     def submit(relay, sender, letters):
         with relay.client() as client:
             for n in range(letters):
@@ -83,23 +83,30 @@ def senders_of_relayed_mail_share_by_weight(folder, flood=2000):
     def counts():
         return collections.Counter(re.match(r"[a-z]+", r["recipient"])[0] for r in log_records(folder / "log") if r["event"] == "delivered")
 
+    def shares(since, of_heavy):
+        wait_for(lambda: (counts() - since)["heavy"] >= of_heavy, 60)
+        found = counts() - since
+        for name, share in (("flood", 0.2), ("light", 0.2), ("heavy", 0.6)):
+            assert abs(found[name] / found.total() - share) < 0.06, found
+        return dict(found)
+
     with Sink("--delay", "final_dot=20ms") as sink:
         relay = Relay(folder, sink.port, '[destination."x.example"]\nsessions_max = 1\n[sender."*@heavy.example"]\nweight = 3\n')
         with relay:
             submit(relay, "a@flood.example", flood)
             before = counts()["flood"]
-            threads = [threading.Thread(target=submit, args=(relay, sender, 300)) for sender in ("a@heavy.example", "a@light.example")]
+            threads = [threading.Thread(target=submit, args=(relay, sender, letters)) for sender, letters in (("a@heavy.example", 600), ("a@light.example", 300))]
             for thread in threads:
                 thread.start()
             for thread in threads:
                 thread.join()
             at_start = counts()
-            wait_for(lambda: counts()["heavy"] >= 250, 60)
-            shares = counts() - at_start
-    print(f"{before} of {flood} gone when the others came; then {dict(shares)}")
+            first = shares(at_start, 200)
+        stopped = counts()
+        with relay:
+            second = shares(stopped, 150)
+    print(f"{before} of {flood} gone when the others came; then {first}, after a restart {second}")
     assert at_start["heavy"] > 0 and at_start["light"] > 0, at_start
-    for name, share in (("flood", 0.2), ("light", 0.2), ("heavy", 0.6)):
-        assert abs(shares[name] / shares.total() - share) < 0.06, shares
 
 
 def submissions_and_deliveries_go_on_together(folder, seconds=4, clients=50):

@@ -115,14 +115,26 @@ def a_campaign_is_sent_from_the_source_of_its_sender(folder):
     assert by_sender["a@news.example"] == {("127.0.0.2", "out2.example"), ("127.0.0.3", "out3.example")}, by_sender
 
 
-def relayed_mail_is_sent_from_the_source_of_its_destination(folder):
-    with Host() as host, Relay(folder, host.port, POOL + '[destination."x.example"]\nsource = "alerts"\n') as relay:
-        with relay.client() as client:
-            client.sendmail("a@news.example", ["r@x.example"], "Subject: one\r\n\r\none\r\n")
-            client.sendmail("a@news.example", ["r@y.example"], "Subject: two\r\n\r\ntwo\r\n")
-        wait_for(lambda: sum(r["event"] == "delivered" for r in log_records(folder / "log")) == 2)
-    local = {r["recipient"]: r["local"].split(":")[0] for r in log_records(folder / "log") if r["event"] == "delivered"}
-    assert local == {"r@x.example": "127.0.0.4", "r@y.example": "127.0.0.1"}, local
+def relayed_mail_is_sent_from_the_source_of_its_sender_else_of_its_destination(folder):
+    """Also what another run took in."""
+    sections = POOL + '[destination."x.example"]\nsource = "alerts"\n[sender."*@News.example"]\nsource = "news"\n'
+
+    names = {"127.0.0.1": "", "127.0.0.2": "news", "127.0.0.3": "news", "127.0.0.4": "alerts"}
+
+    def source():
+        return {r["recipient"]: names[r["local"].split(":")[0]] for r in log_records(folder / "log") if r["event"] == "delivered"}
+
+    with Host() as host:
+        relay = Relay(folder, host.port, sections + '[destination."later.example"]\nhold = "manual"\n')
+        with relay, relay.client() as client:
+            for n, (sender, to) in enumerate((("a@other.example", "x"), ("a@other.example", "y"), ("a@NEWS.example", "x"), ("", "y"), ("a@news.example", "y"))):
+                client.sendmail(sender, [f"r{n}@{to}.example", f"r{n}@later.example"], "Subject: one\r\n\r\none\r\n")
+            wait_for(lambda: len(source()) == 5)
+        assert source() == {"r0@x.example": "alerts", "r1@y.example": "", "r2@x.example": "news", "r3@y.example": "", "r4@y.example": "news"}, source()
+        with relay:
+            subprocess.run([SLUICE, "queue", "release", "--all", "--config", folder / "c.toml"], check=True, timeout=20)
+            wait_for(lambda: len(source()) == 10)
+    assert {r: s for r, s in source().items() if "later" in r} == {f"r{n}@later.example": "news" if n in (2, 4) else "" for n in range(5)}, source()
 
 
 def an_address_that_is_not_here_is_told_and_the_others_do_its_work(folder):
@@ -242,7 +254,7 @@ def explain_shows_it(folder):
 
 def main():
     for case in (a_destination_is_sent_to_from_its_source, a_campaign_is_sent_from_the_source_of_its_sender,
-                 relayed_mail_is_sent_from_the_source_of_its_destination, an_address_that_is_not_here_is_told_and_the_others_do_its_work,
+                 relayed_mail_is_sent_from_the_source_of_its_sender_else_of_its_destination, an_address_that_is_not_here_is_told_and_the_others_do_its_work,
                  a_source_that_is_not_here_is_nobodys_attempt, a_session_has_an_address_of_its_hosts_family, a_reload_changes_sources, explain_shows_it):
         with tempfile.TemporaryDirectory() as folder:
             case(pathlib.Path(folder))

@@ -100,7 +100,7 @@ std::vector<PolicyLine> policy_table(const Config& config, std::string_view doma
                    place_text(config.place(domain, *path))});
     ++path;
   }
-  const engine::SenderPolicy own = sender.empty() ? engine::SenderPolicy() : config.sender(sender);
+  const engine::SenderPolicy own = config.sender(sender);
   const auto source = std::ranges::find(out, "source", &PolicyLine::key);
   if (!own.source.empty()) source->value = own.source, source->place = place_text(own.source_place);
   return out;

@@ -421,18 +421,17 @@ TEST(Config, a_source_is_a_pool_of_addresses_with_names) {
   EXPECT_NE(policy, config.destination("own.example"));
 }
 
-TEST(Config, a_campaign_goes_from_the_source_of_its_sender_before_that_of_its_destination) {
+TEST(Config, mail_goes_from_the_source_of_its_sender_before_that_of_its_destination) {
   const Config config = parsed(std::string(two_sources) +
                                "[destination.\"*\"]\nsource = \"news\"\n"
                                "[sender.\"*@alerts.example\"]\nsource = \"alerts\"\n");
   const auto source = [&](std::string_view sender) {
-    return config.destination("example.net", CampaignMessage{.sender = sender}).source;
+    return config.destination("example.net", "", config.sender(sender).source).source;
   };
   EXPECT_EQ(source("a@alerts.example"), "alerts");
   EXPECT_EQ(source("a@news.example"), "news");
   EXPECT_EQ(source(""), "news");
-  const DestinationPolicy policy =
-      config.destination("example.net", CampaignMessage{.sender = "a@alerts.example"});
+  const DestinationPolicy policy = config.destination("example.net", "", "alerts");
   ASSERT_EQ(policy.source_addresses.size(), 1u);
   EXPECT_EQ(policy.source_addresses[0].text(), "192.0.2.9");
 }

@@ -12,15 +12,17 @@ class Letters {
                              .bytes = 100,
                              .recipients = 1,
                              .accepted_at = io::WallTime(1000s) + after});
-      segment_->add_recipients("example.test", 1);
+      segment_->add_recipients("example.test", "s.example", 1);
     }
     segment_->publish(1000);
     mailing = std::make_shared<Mailing>(segment_, spool::Progress{});
+    mailing->senders = &senders_;
   }
 
  private:
   std::shared_ptr<spool::MailSegment> segment_ = std::make_shared<spool::MailSegment>(
       spool::MailName{1, 0, 2, spool::Salt{3, 4}}, "", io::File{});
+  const Senders senders_{{}};
 
  public:
   MailingPtr mailing;

@@ -11,30 +11,31 @@ MailingPtr of(Priority priority, uint32_t n, uint32_t weight = 1) {
   return mailing;
 }
 
-/// A segment of letters of one recipient each, of these flows.
-MailingPtr segment(uint64_t uid, const std::vector<Flow>& flows) {
+/// A segment of letters of one recipient each, from these domains; that of heavy.example has the
+/// weight 3.
+MailingPtr segment(uint64_t uid, const std::vector<std::string>& from) {
+  static const Senders senders({{.pattern = "*@heavy.example", .weight = 3}});
   auto letters = std::make_shared<spool::MailSegment>(spool::MailName{1, 0, uid, spool::Salt{3, 4}},
                                                       "", io::File{});
-  for (const Flow flow : flows) {
-    letters->add_message({.offset = 24,
-                          .bytes = 100,
-                          .recipients = 1,
-                          .accepted_at = io::WallTime(1000s),
-                          .flow = flow.packed()});
-    letters->add_recipients("example.test", 1);
+  for (const std::string& domain : from) {
+    letters->add_message(
+        {.offset = 24, .bytes = 100, .recipients = 1, .accepted_at = io::WallTime(1000s)});
+    letters->add_recipients("example.test", domain, 1);
   }
   letters->publish(1000);
-  return std::make_shared<Mailing>(std::move(letters), spool::Progress{});
+  const auto mailing = std::make_shared<Mailing>(std::move(letters), spool::Progress{});
+  mailing->senders = &senders;
+  return mailing;
 }
 
-/// How many letters of each flow were lent.
-std::map<uint16_t, int> lent_by_flow(const World& world) {
-  std::map<uint16_t, int> counts;
+/// How many letters from each domain were lent.
+std::map<std::string, int> lent_by_sender(const World& world) {
+  std::map<std::string, int> counts;
   for (const auto& [shard, batches] : world.granted)
     for (const auto& batch : batches)
       for (const Item item : batch->items) {
         const spool::MailSegment& letters = *batch->mailing->letters;
-        ++counts[Flow::unpacked(letters.flow_of(letters.block_of(item.number))).number];
+        ++counts[std::string(letters.group(letters.group_of(item.number)).sender)];
       }
   return counts;
 }
@@ -141,43 +142,42 @@ TEST(HomeQueueTurns, a_campaign_that_comes_later_gets_its_share_and_nothing_for_
   EXPECT_NEAR(static_cast<double>(counts[second.get()]), 500, 20);
 }
 
-constexpr Flow flood{.number = 1}, other{.number = 2};
+const std::string flood = "flood.example", other = "other.example", heavy = "heavy.example";
 
 TEST(HomeQueueTurns, senders_of_letters_share_by_weight_however_many_segments_they_fill) {
   World world(1);
-  constexpr Flow three{.number = 3, .weight = 3};
   for (uint64_t uid = 1; uid <= 8; ++uid)
-    world.add(segment(uid, std::vector<Flow>(1000, flood)), {{0, 1000}});
-  std::vector<Flow> mixed;
-  for (int n = 0; n < 1000; ++n) mixed.insert(mixed.end(), {flood, other, three, three});
+    world.add(segment(uid, std::vector<std::string>(1000, flood)), {{0, 1000}});
+  std::vector<std::string> mixed;
+  for (int n = 0; n < 1000; ++n) mixed.insert(mixed.end(), {flood, other, heavy, heavy});
   world.add(segment(9, mixed), {{0, 4000}});
   world.news(0, 1, 1, 0, 1);
   want(world, 1000);
-  auto counts = lent_by_flow(world);
-  EXPECT_NEAR(counts[1], 200, 15);
-  EXPECT_NEAR(counts[2], 200, 15);
-  EXPECT_NEAR(counts[3], 600, 15);
+  auto counts = lent_by_sender(world);
+  EXPECT_NEAR(counts[flood], 200, 15);
+  EXPECT_NEAR(counts[other], 200, 15);
+  EXPECT_NEAR(counts[heavy], 600, 15);
 }
 
 TEST(HomeQueueTurns, a_letter_waits_for_one_turn_of_a_sender_who_floods_its_segment) {
   World world(1);
-  std::vector<Flow> flows(1000, flood);
-  flows.push_back(other);
-  const MailingPtr mailing = segment(1, flows);
+  std::vector<std::string> from(1000, flood);
+  from.push_back(other);
+  const MailingPtr mailing = segment(1, from);
   for (uint32_t n = 0; n < 1000; ++n) world.add(mailing, {{n, 1}});
   world.news(0, 1, 1, 0, 1);
   want(world, 100);
   world.add(mailing, {{1000, 1}});
   want(world, 2);
-  EXPECT_EQ(lent_by_flow(world)[2], 1);
+  EXPECT_EQ(lent_by_sender(world)[other], 1);
   EXPECT_EQ(world.queue->waiting(), 1001u - 102u);
 }
 
 TEST(HomeQueueTurns, letters_of_many_senders_in_one_segment_are_each_lent_once) {
   World world(1);
-  std::vector<Flow> flows;
-  for (uint16_t n = 0; n < 300; ++n) flows.push_back({.number = static_cast<uint16_t>(n % 7)});
-  const MailingPtr mailing = segment(1, flows);
+  std::vector<std::string> from;
+  for (int n = 0; n < 300; ++n) from.push_back(std::to_string(n % 7));
+  const MailingPtr mailing = segment(1, from);
   for (uint32_t n = 0; n < 300; n += 3) world.add(mailing, {{n, 3}});
   world.steer(mailing, {.held = {{100, 50}}});
   world.news(0, 1, 1, 0, 1);

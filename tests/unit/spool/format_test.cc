@@ -114,20 +114,17 @@ TEST(Format, of_a_mail_segment_is_as_the_document_says) {
   const auto commit = [&](const Letter& letter, io::WallTime accepted_at) {
     std::vector<std::byte> records;
     letter.as_new_mail([&](const NewMail& mail) { encode_mail(records, mail, accepted_at); });
-    seal_mail(
-        records, name.salt, out.size(), segment.recipients(),
-        [&](uint64_t offset, size_t bytes, const Mail& mail) {
-          segment.add_message({offset, static_cast<uint32_t>(bytes), mail.count, accepted_at});
-          mail.visit_recipients([&](uint32_t, const MailRecipient& recipient) {
-            segment.add_recipients(recipient.group, 1);
-          });
-        });
+    seal_mail(records, name.salt, out.size(), segment.recipients(),
+              [&](uint64_t offset, size_t bytes, const Mail& mail) {
+                segment.add(offset, static_cast<uint32_t>(bytes), mail);
+              });
     out.insert(out.end(), records.begin(), records.end());
     segment.publish(out.size());
   };
   commit({.envelope = "eve@c.example",
           .recipients = {{"a.example", "ann@a.example"}, {"a.example", "amy@a.example"}},
-          .content = "Hello\r\n"},
+          .content = "Hello\r\n",
+          .sender = "c.example"},
          at_s(1'700'000'000));
   commit({.envelope = "", .recipients = {{"b.example", "bob@b.example"}}, .content = "Bye\r\n"},
          at_s(1'700'000'002));

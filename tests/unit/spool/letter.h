@@ -18,6 +18,7 @@ struct Letter {
   std::string envelope;
   std::vector<std::pair<std::string, std::string>> recipients;  // group, entry
   std::string content;
+  std::string sender;  // the domain
   friend bool operator==(const Letter&, const Letter&) = default;
 
   /// Calls `use(NewMail)` with views of this one.
@@ -29,14 +30,16 @@ struct Letter {
     // In two pieces, as content comes.
     const Bytes all = std::as_bytes(std::span(content));
     const Bytes pieces[] = {all.first(all.size() / 2), all.subspan(all.size() / 2)};
-    return use(NewMail{std::as_bytes(std::span(envelope)), views, pieces});
+    return use(NewMail{std::as_bytes(std::span(envelope)), sender, views, pieces});
   }
 
   static Letter from(const Mail& mail) {
     const auto text = [](Bytes bytes) {
       return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
     };
-    Letter letter{.envelope = text(mail.envelope), .content = text(mail.content)};
+    Letter letter{.envelope = text(mail.envelope),
+                  .content = text(mail.content),
+                  .sender = std::string(mail.sender)};
     mail.visit_recipients([&](uint32_t, const MailRecipient& recipient) {
       letter.recipients.emplace_back(recipient.group, text(recipient.entry));
     });
@@ -53,7 +56,8 @@ inline Letter letter(uint32_t number, size_t content_bytes = 100) {
   const std::string digits = std::to_string(number);
   Letter out{.envelope = "from" + digits,
              .recipients = {{"a.example", "ann" + digits + "@a.example"}},
-             .content = std::string(content_bytes, static_cast<char>('a' + number % 26))};
+             .content = std::string(content_bytes, static_cast<char>('a' + number % 26)),
+             .sender = "from.example"};
   if (number % 3 == 1) out.recipients.emplace_back("b.example", "bob" + digits + "@b.example");
   if (number % 3 == 2) out.recipients.emplace_back("a.example", "abe" + digits + "@a.example");
   return out;

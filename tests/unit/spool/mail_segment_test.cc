@@ -17,8 +17,8 @@ void add(MailSegment& segment, uint32_t number) {
                        .bytes = 48,
                        .recipients = recipients,
                        .accepted_at = io::WallTime(std::chrono::milliseconds(number))});
-  segment.add_recipients("a" + std::to_string(number % 700), 1);
-  if (recipients > 1) segment.add_recipients("b.example", recipients - 1);
+  segment.add_recipients("a" + std::to_string(number % 700), "s.example", 1);
+  if (recipients > 1) segment.add_recipients("b.example", "s.example", recipients - 1);
   segment.publish(24 + 48 * (uint64_t{number} + 1));
 }
 
@@ -52,28 +52,35 @@ TEST(MailSegment, is_a_campaign_whose_id_need_not_stay_known) {
 TEST(MailSegment, shows_nothing_before_it_is_published) {
   MailSegment segment(name, "", {});
   segment.add_message({.offset = 24, .bytes = 48, .recipients = 1});
-  segment.add_recipients("a.example", 1);
+  segment.add_recipients("a.example", "s.example", 1);
   EXPECT_EQ(segment.blocks() + segment.recipients() + segment.group_count() + segment.bytes(), 0u);
   segment.publish(72);
   EXPECT_EQ(segment.blocks(), 1u);
   EXPECT_EQ(segment.group(0).name, "a.example");
 }
 
-TEST(MailSegment, knows_the_flow_of_each_message) {
+TEST(MailSegment, knows_the_group_of_each_recipient_by_destination_and_sender) {
   MailSegment segment(name, "", {});
-  for (uint32_t flow = 0; flow < 3; ++flow) {
-    segment.add_message({.offset = 24 + 48 * flow, .bytes = 48, .recipients = 1, .flow = 7 * flow});
-    segment.add_recipients("a.example", 1);
-  }
-  segment.publish(200);
-  for (uint32_t block = 0; block < 3; ++block) EXPECT_EQ(segment.flow_of(block), 7 * block);
+  segment.add_message({.offset = 24, .bytes = 48, .recipients = 5});
+  segment.add_recipients("a.example", "s.example", 1);
+  segment.add_recipients("a.example", "s.example", 1);
+  segment.add_recipients("a.example", "", 1);
+  segment.add_recipients("s.example", "", 2);
+  segment.publish(72);
+  ASSERT_EQ(segment.group_count(), 3u);
+  EXPECT_EQ(segment.group(0).count, 2u);
+  EXPECT_EQ(segment.group(1).sender, "");
+  EXPECT_EQ(segment.group(2).name, "s.example");
+  for (const auto& [recipient, group] : {std::pair(0u, 0u), {1u, 0u}, {2u, 1u}, {3u, 2u}, {4u, 2u}})
+    EXPECT_EQ(segment.group_of(recipient), group) << recipient;
 }
 
 TEST(MailSegment, does_not_change_a_run_that_was_published) {
   MailSegment segment(name, "", {});
   for (uint64_t i = 0; i < 2; ++i) {
     segment.add_message({.offset = 24 + 48 * i, .bytes = 48, .recipients = 2});
-    segment.add_recipients("a.example", 1), segment.add_recipients("a.example", 1);
+    segment.add_recipients("a.example", "s.example", 1),
+        segment.add_recipients("a.example", "s.example", 1);
     segment.publish(72 + 48 * i);
   }
   ASSERT_EQ(segment.group_count(), 2u);

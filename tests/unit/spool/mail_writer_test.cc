@@ -68,13 +68,12 @@ TEST_F(MailWriterTest, keeps_times_of_acceptance_to_the_millisecond) {
   EXPECT_LE(segment.accepted_at(1), ring_->wall());
 }
 
-TEST_F(MailWriterTest, gives_the_flow_of_a_message_to_its_segment_until_that_is_read_anew) {
+TEST_F(MailWriterTest, groups_recipients_by_their_sender_too_also_when_they_are_read_anew) {
   auto w = writer();
   for (uint32_t n = 0; n < 6; ++n) {
-    letter(n).as_new_mail([&](NewMail mail) {
-      mail.flow = 7 + n;
-      ASSERT_TRUE(w->append(mail));
-    });
+    Letter mail = letter(3 * n);
+    mail.sender = n / 2 == 1 ? "" : "s" + std::to_string(n / 2);
+    ASSERT_TRUE(append(*w, mail));
     if (n % 2 == 0) w->commit();  // the next two go with the one after
   }
   w->commit();
@@ -82,14 +81,19 @@ TEST_F(MailWriterTest, gives_the_flow_of_a_message_to_its_segment_until_that_is_
     w->commit();
     return witness_.durable == 6;
   }));
-  for (uint32_t n = 0; n < 6; ++n) {
-    const auto& [segment, block] = witness_.places.at(n + 1);
-    EXPECT_EQ(segment->flow_of(block), 7 + n);
-  }
+  const auto expect_groups = [](const MailSegment& segment) {
+    for (uint32_t n = 0; n < 6; ++n) {
+      const Group group = segment.group(segment.group_of(n));
+      EXPECT_EQ(group.name, "a.example");
+      EXPECT_EQ(group.sender, n / 2 == 1 ? "" : "s" + std::to_string(n / 2));
+      EXPECT_LE(group.count, 2u);
+    }
+  };
+  expect_groups(*witness_.places.at(1).first);
   w.reset();
   const RecoveredMail recovered = recover();
   ASSERT_EQ(recovered.segments.size(), 1u);
-  for (uint32_t n = 0; n < 6; ++n) EXPECT_EQ(recovered.segments[0]->flow_of(n), 0u);
+  expect_groups(*recovered.segments[0]);
   close_files(recovered);
 }
 
