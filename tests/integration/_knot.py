@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 
+from _dns import answer_flags
 from _sluice import free_port, root
 
 knotd = subprocess.run([root / "tools" / "knot_tools.sh"], check=True, capture_output=True,
@@ -66,16 +67,7 @@ class Knot:
 
     def is_serving(self):
         """Does it answer for the first zone?"""
-        question = (b"\0\1\1\0\0\1\0\0\0\0\0\0" + b"".join(bytes([len(label)]) + label for label in self.zone.encode().split(b"."))
-                    + b"\0\0\6\0\1")
-        with socket.socket(type=socket.SOCK_DGRAM) as udp:
-            udp.settimeout(0.2)
-            udp.connect(("127.0.0.1", self.port))
-            try:
-                udp.send(question)
-                return udp.recv(512)[3] & 15 == 0
-            except OSError:
-                return False
+        return answer_flags(self.port, self.zone, 6, timeout_s=0.2) is not None
 
     def stop(self):
         self.process.terminate()

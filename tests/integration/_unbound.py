@@ -1,10 +1,10 @@
 """unbound, started by a test on a port of its own on loopback: a resolver that validates DNSSEC."""
 import pathlib
-import socket
 import subprocess
 import sys
 import time
 
+from _dns import answer_flags
 from _sluice import free_port, root
 
 unbound = subprocess.run([root / "tools" / "unbound_tools.sh"], check=True, capture_output=True, text=True).stdout.strip() + "/unbound"
@@ -38,17 +38,8 @@ class Unbound:
 
     def is_authentic(self, name, record_type):
         """What AD says of the answer; None: there is none."""
-        question = (b"\0\1\1\x20\0\1\0\0\0\0\0\0" + b"".join(bytes([len(label)]) + label for label in name.encode().split(b".")) + b"\0"
-                    + bytes([0, record_type, 0, 1]))
-        with socket.socket(type=socket.SOCK_DGRAM) as udp:
-            udp.settimeout(0.5)
-            udp.connect(("127.0.0.1", self.port))
-            try:
-                udp.send(question)
-                flags = udp.recv(4096)[3]
-                return None if flags & 15 else bool(flags & 0x20)
-            except OSError:
-                return None
+        flags = answer_flags(self.port, name, record_type, wants_ad=True)
+        return None if flags is None else bool(flags & 0x20)
 
     def stop(self):
         self.process.terminate()

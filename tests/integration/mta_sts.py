@@ -229,9 +229,7 @@ def is_explained(world):
 
 
 def main():
-    if os.getuid() != 0:
-        print("not root: port 443 cannot be served")
-        return
+    assert os.getuid() == 0, "needs root to serve port 443"
     with tempfile.TemporaryDirectory() as folder:
         world = World(pathlib.Path(folder))
         try:
@@ -244,4 +242,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -60,13 +60,7 @@ engine::Config configure(const DeliverySetup& setup) {
       "recipients_per_transaction_max = {}\n"
       "[destination.\"*\".retry]\nfirst = \"20s\"\nceiling = \"10m\"\n",
       spool_folder, setup.shards, setup.sessions_max, setup.recipients_per_transaction_max);
-  for (unsigned i = 0; i < setup.servers; ++i)
-    toml += fmt::format("[destination.\"d{}.test\"]\nnext_hop = [\"192.0.2.{}:25\"]\n", i, i + 1);
-  auto config = engine::Config::parse(toml, "sim.toml");
-  if (!config)
-    for (const auto& error : config.error()) fmt::print(stderr, "{}\n", error.text);
-  CHECK(config);
-  return std::move(*config);
+  return config_of(std::move(toml), setup.servers);
 }
 
 }  // namespace

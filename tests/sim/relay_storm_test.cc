@@ -34,13 +34,7 @@ engine::Config configure(const RelaySetup& setup) {
       "[report]\nnotices = \"log\"\n"
       "[[listen]]\naddress = \"{}\"\nallow = [\"0.0.0.0/0\"]\n",
       setup.shards, setup.sessions_max, relay_address);
-  for (unsigned i = 0; i < setup.servers; ++i)
-    toml += fmt::format("[destination.\"d{}.test\"]\nnext_hop = [\"192.0.2.{}:25\"]\n", i, i + 1);
-  auto config = engine::Config::parse(toml, "sim.toml");
-  if (!config)
-    for (const auto& error : config.error()) fmt::print(stderr, "{}\n", error.text);
-  CHECK(config);
-  return std::move(*config);
+  return config_of(std::move(toml), setup.servers);
 }
 
 /// A relay in a simulated world: clients hand mail over without end, servers take it, the engine
@@ -225,13 +219,7 @@ class RelayRun {
 
 FaultPlan draw_faults(Random& random) {
   FaultPlan faults;
-  if (random.chance(0.4))
-    faults = {.read_error = 0.002,
-              .write_error = 0.005,
-              .write_no_space = 0.005,
-              .datasync_error = 0.01,
-              .name_error = 0.005,
-              .disk_slow = 0.01};
+  if (random.chance(0.4)) faults = failing_disk();
   if (random.chance(0.6)) {
     faults.connect_refused = 0.1;
     faults.connect_black_hole = 0.05;

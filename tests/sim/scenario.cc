@@ -25,15 +25,10 @@ namespace {
 const std::string spool_folder = "/spool", log_path = "/log/transactions.jsonl";
 
 engine::Config configure(std::string_view toml, unsigned shards) {
-  const std::string whole = fmt::format(
+  return config_of(fmt::format(
       "[engine]\nhostname = \"mta.client.test\"\nspool = \"{}\"\nlog = \"/log\"\nshards = {}\n"
       "[dns]\nservers = [\"192.0.2.253:53\"]\n{}\n",
-      spool_folder, shards, toml);
-  auto config = engine::Config::parse(whole, "scenario.toml");
-  if (!config)
-    for (const auto& error : config.error()) fmt::print(stderr, "{}\n", error.text);
-  CHECK(config);
-  return std::move(*config);
+      spool_folder, shards, toml));
 }
 
 /// The content of Mail, as a campaign stores it.

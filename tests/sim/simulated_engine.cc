@@ -1,10 +1,24 @@
 #include "tests/sim/simulated_engine.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <cstdio>
+#include <utility>
 
 #include "io/check.h"
 
 namespace sluice::sim {
+
+engine::Config config_of(std::string toml, unsigned servers) {
+  for (unsigned i = 0; i < servers; ++i)
+    toml += fmt::format("[destination.\"d{}.test\"]\nnext_hop = [\"192.0.2.{}:25\"]\n", i, i + 1);
+  auto config = engine::Config::parse(toml, "sim.toml");
+  if (!config)
+    for (const auto& error : config.error()) fmt::print(stderr, "{}\n", error.text);
+  CHECK(config);
+  return std::move(*config);
+}
 
 SimulatedEngine::SimulatedEngine(World& world, const engine::Config& config, bool until_empty,
                                  uint32_t socket_slots)

@@ -13,6 +13,10 @@
 
 namespace sluice::sim {
 
+/// The configuration that `toml` makes, which has no mistakes; domains d0.test, d1.test and so on,
+/// of which there are `servers`, each go to an address of their own, 192.0.2.1 and up.
+engine::Config config_of(std::string toml, unsigned servers = 0);
+
 /// What engine::Engine puts together, on a World: shards on one thread, each turned on its own. A
 /// process that can die.
 class SimulatedEngine final : engine::Coordinator::Observer {

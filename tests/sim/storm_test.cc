@@ -13,13 +13,7 @@ using std::chrono::seconds;
 
 FaultPlan draw_faults(Random& random) {
   FaultPlan faults;
-  if (random.chance(0.5))
-    faults = {.read_error = 0.002,
-              .write_error = 0.005,
-              .write_no_space = 0.005,
-              .datasync_error = 0.01,
-              .name_error = 0.005,
-              .disk_slow = 0.01};
+  if (random.chance(0.5)) faults = failing_disk();
   if (random.chance(0.7)) {
     faults.socket_refused = 0.02;
     faults.connect_refused = 0.1;

@@ -9,6 +9,15 @@
 
 namespace sluice::sim {
 
+FaultPlan failing_disk() {
+  return {.read_error = 0.002,
+          .write_error = 0.005,
+          .write_no_space = 0.005,
+          .datasync_error = 0.01,
+          .name_error = 0.005,
+          .disk_slow = 0.01};
+}
+
 uint64_t run_storms(const StormPlan& plan, const std::function<void(uint64_t seed)>& storm) {
   using Clock = std::chrono::steady_clock;
   if (const char* seed = std::getenv("SLUICE_STORM_SEED")) {

@@ -5,6 +5,8 @@
 #include <functional>
 #include <span>
 
+#include "tests/sim/world/faults.h"
+
 namespace sluice::sim {
 
 /// Storms are the same everywhere, so that a change is judged by itself: those that once broke a
@@ -16,6 +18,8 @@ struct StormPlan {
   uint64_t storms_max;
   std::chrono::seconds lasts;
 };
+/// The disk's part of most storms.
+FaultPlan failing_disk();
 /// How many there were. Ends at the first that fails.
 uint64_t run_storms(const StormPlan& plan, const std::function<void(uint64_t seed)>& storm);
 
