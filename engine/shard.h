@@ -124,7 +124,7 @@ class Shard final : io::TurnEnd, Fates::Owner, Ender::Owner, intake::SmtpIntake:
   void storage_changed(const std::string& message) override;
   void letters_came(Letters&& letters) override { post(0, std::move(letters)); }
   void log(const report::LogEntry& entry) override { fates_.log(entry); }
-  void cannot_listen(const std::string& problem) override { post(0, Trouble{problem}); }
+  void trouble(const std::string& problem) override { post(0, Trouble{problem}); }
   bool is_storage_paused() const override { return fates_.is_paused(); }
   void ended(const Route& route, std::vector<Returned>&& returned) override;
   queue::HomeQueue::Now queue_now();

@@ -100,7 +100,7 @@ void SmtpIntake::reload(const SmtpListeners& wanted) {
 void SmtpIntake::Door::listening(io::Listen&, const io::Completion& completion) {
   if (completion.result < 0) {
     is_closing = true;
-    return intake->owner_.cannot_listen(fmt::format(
+    return intake->owner_.trouble(fmt::format(
         "cannot listen on {}: {}", listener->policy.address, std::strerror(-completion.result)));
   }
   accept.listener = close.socket = listen.socket;
@@ -189,6 +189,11 @@ void SmtpIntake::take_results() {
   while (const auto result = errands_->reply(shard_))
     if (const auto known = errands_under_way_.extract(result->number))
       known.mapped()->errand_done(*result);
+}
+
+void SmtpIntake::tell_of_wrong_password(const SmtpSession& session) {
+  owner_.trouble(fmt::format("{}: wrong password from {}", session.listener().policy.address,
+                             host_of(session.client())));
 }
 
 void SmtpIntake::turn_ended() {

@@ -38,7 +38,7 @@ class SmtpIntake {
     virtual void letters_came(Letters&& letters) = 0;
     virtual void log(const report::LogEntry& entry) = 0;
     /// One line for the operator.
-    virtual void cannot_listen(const std::string& problem) = 0;
+    virtual void trouble(const std::string& problem) = 0;
     /// Journal or log cannot be written: nothing new is to be taken.
     virtual bool is_storage_paused() const = 0;
 
@@ -62,7 +62,7 @@ class SmtpIntake {
   /// Blocking. The error is one line for the operator.
   std::expected<void, std::string> listen();
   /// Listens as `wanted` has it from now on: new sessions go by it, those under way end as they
-  /// began. An address that cannot be listened on is left out: cannot_listen().
+  /// began. An address that cannot be listened on is left out, and told.
   void reload(const SmtpListeners& wanted);
   /// Listens no more; sessions end after what they are owed.
   void stop(bool now);
@@ -100,6 +100,7 @@ class SmtpIntake {
   void forget(MailTicket ticket);
   /// The errand's number: SmtpSession::errand_done() follows. nullopt: not now.
   std::optional<uint64_t> run(SmtpSession& session, Errand&& errand);
+  void tell_of_wrong_password(const SmtpSession& session);
   /// The session ends before its errand is done.
   void forget_errand(uint64_t number) { errands_under_way_.erase(number); }
   /// May be destroyed once this returns.

@@ -229,6 +229,7 @@ void SmtpSession::errand_done(const ErrandResult& result) {
     wrong_passwords_ = 0;
     answer();
   } else {
+    if (result.outcome == refused) intake_.tell_of_wrong_password(*this);
     return refuse_password(result.outcome == refused, result.delay);
   }
   intake_.mark(*this);

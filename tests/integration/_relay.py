@@ -38,8 +38,8 @@ class Relay:
     def stop(self, how=signal.SIGTERM):
         if self.process.poll() is None:
             self.process.send_signal(how)
-        _, err = self.process.communicate(timeout=20)
-        assert self.process.returncode == (0 if how == signal.SIGTERM else -how), (self.process.returncode, err)
+        _, self.said = self.process.communicate(timeout=20)
+        assert self.process.returncode == (0 if how == signal.SIGTERM else -how), (self.process.returncode, self.said)
 
     def client(self):
         return smtplib.SMTP("127.0.0.1", self.port, timeout=20)

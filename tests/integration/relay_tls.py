@@ -244,6 +244,8 @@ def has_a_client_that_guesses_wait(folder):
         with r.client() as client:
             client.starttls(context=r.trust)
             client.login("ann", PASSWORD)
+    told = [line for line in r.said.splitlines() if "wrong password" in line]
+    assert told == [f"sluice: 127.0.0.1:{r.port}: wrong password from 127.0.0.1"] * 4, r.said
 
 
 def counts_messages_by_client(folder):
