@@ -39,7 +39,7 @@ class Office {
     if (!failure_.empty()) return std::unexpected(failure_);
     return {};
   }
-  /// Ends it, after what it is at. The shards turn no more, but their rings are there; by the
+  /// Ends it, after what it is at. The shards' loops have ended, but their rings are there; by the
   /// thread of `from`.
   void stop(io::Proactor& from) {
     stopping_.store(true, std::memory_order_release);
