@@ -35,6 +35,8 @@ test=(
   libbsd0 liblockfile1
   # What Knot's name server loads, likewise: knot_tools.sh.
   libknot13 libdnssec9 libzscanner4 libcap-ng0 liblmdb0 liburcu8
+  # What Exim loads, likewise: exim_tools.sh.
+  libgnutls-dane0 libidn12
   # What opendkim loads, likewise: opendkim_tools.sh.
   libopendkim11 libldap-2.5-0 liblua5.3-0 libmemcached11 libmilter1.0.1 libopendbx1 librbl1 libunbound8 libvbr2
   # What unbound loads, likewise: unbound_tools.sh.
@@ -95,6 +97,7 @@ fi
 if [[ ${1:---test} == --test ]]; then
   "$here/postfix_tools.sh" >/dev/null
   "$here/knot_tools.sh" >/dev/null
+  "$here/exim_tools.sh" >/dev/null
   "$here/opendkim_tools.sh" >/dev/null
   "$here/unbound_tools.sh" >/dev/null
   "$here/mailx_tools.sh" >/dev/null

@@ -24,18 +24,18 @@ class Authority:
     def _openssl(self, *arguments, **options):
         subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True, cwd=self.folder, **options)
 
-    def _new(self, name, subject, *options):
-        self._openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", subject, *options,
-                      "-out", f"{name}.pem", "-keyout", f"{name}.key")
+    def _new(self, name, subject, *options, is_rsa=False):
+        key = ("rsa:2048",) if is_rsa else ("ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")
+        self._openssl("req", "-new", "-newkey", *key, "-nodes", "-subj", subject, *options, "-out", f"{name}.pem", "-keyout", f"{name}.key")
 
-    def certificate(self, names="DNS:localhost,IP:127.0.0.1", is_expired=False, is_self_signed=False):
+    def certificate(self, names="DNS:localhost,IP:127.0.0.1", is_expired=False, is_self_signed=False, is_rsa=False):
         """Files of a certificate and its key."""
         self.made += 1
         name = f"host{self.made}"
         if is_self_signed:
             self._new(name, "/CN=localhost", "-x509", "-days", "30", "-addext", f"subjectAltName={names}")
         else:
-            self._new(name, "/CN=localhost")
+            self._new(name, "/CN=localhost", is_rsa=is_rsa)
             (self.folder / f"{name}.ext").write_text(f"subjectAltName={names}\n")
             (self.folder / "index").write_text("")
             (self.folder / "ca.cnf").write_text(
