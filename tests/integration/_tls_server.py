@@ -107,7 +107,7 @@ class TlsServer:
             self.context.sni_callback = lambda connection, name, made: self.names.append(name)
             context(self.context)
         host, port = address.split(":")
-        self.listener = socket.create_server((host, int(port)))
+        self.listener = socket.create_server((host, int(port)), backlog=4096)
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 
