@@ -38,10 +38,14 @@ void print_json(const sink::Result& result, double rate) {
                                       {"distinct_recipients", tally.distinct_recipients.size()},
                                       {"duplicates", tally.duplicates()},
                                       {"bytes", tally.bytes},
+                                      {"messages_tls", tally.messages_tls},
+                                      {"messages_signed", tally.messages_signed},
                                       {"seconds", result.seconds},
                                       {"messages_per_s", rate},
                                       {"connections", tally.connections},
                                       {"connections_peak", result.connections_peak},
+                                      {"tls_handshakes", tally.handshakes},
+                                      {"tls_resumed", tally.resumed},
                                       {"refusals", tally.refusals},
                                       {"drops", tally.drops}};
   fmt::print("{}\n", out.dump(2));
@@ -57,6 +61,9 @@ void print_text(const sink::Result& result, double rate) {
       "connections {} (at most {} at once)\n",
       tally.messages, rate, result.seconds, tally.recipients, tally.distinct_recipients.size(),
       tally.duplicates(), tally.bytes, tally.connections, result.connections_peak);
+  if (tally.handshakes > 0)
+    fmt::print("TLS         {} messages, {} handshakes ({} resumed)\n", tally.messages_tls,
+               tally.handshakes, tally.resumed);
   if (tally.refusals + tally.drops > 0)
     fmt::print("faults      {} refusals, {} connections dropped\n", tally.refusals, tally.drops);
 }

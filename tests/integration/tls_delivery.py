@@ -248,7 +248,8 @@ def delivers_to_postfix_and_to_the_sink(folder):
         assert records["a.example"]["tls"].startswith("TLSv1.3 TLS_") and records["a.example"]["tls"].endswith(" verified"), records
         sink.process.terminate()
         sink.end()
-        assert sink.result["messages"] == 500 and sink.result["duplicates"] == 0, sink.result
+        assert sink.result["messages"] == sink.result["messages_tls"] == 500 and sink.result["duplicates"] == 0, sink.result
+        assert sink.result["tls_handshakes"] == 1 and sink.result["messages_signed"] == 0, sink.result
     if os.getuid() != 0:
         return
     users = [f"u{i}" for i in range(20)]

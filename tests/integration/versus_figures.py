@@ -9,6 +9,7 @@ sys.dont_write_bytecode = True
 VERSUS = pathlib.Path(__file__).resolve().parents[2] / "bench" / "versus"
 sys.path.insert(0, str(VERSUS))
 from harness import figures, mail, plan, plots, report, sizes  # noqa: E402
+from workloads import trust  # noqa: E402
 
 
 def drained(mta, messages, rate, cpu_ms=1.0, **more):
@@ -24,6 +25,7 @@ ROUNDS = [drained("sluice", 1000, 5000), drained("sluice", 100000, 40000, 0.02),
 class Mta:
     def __init__(self, name):
         self.name, self.title, self.durability, self.tuning = name, name.title(), "synced", "none"
+        self.signs, self.signs_why = ("rsa",), ""
 
 
 class Figures(unittest.TestCase):
@@ -62,6 +64,15 @@ class Figures(unittest.TestCase):
     def test_what_was_expected_stands_beside_what_was_seen(self):
         self.assertEqual(report.expectations(ROUNDS), [["drain to one next hop, messages/s", "26.7", "postfix", "at least 15"],
                                                        ["drain to one next hop, CPU a message", "1/75.0", "postfix", "at most 1/15"]])
+
+    def test_tls_and_signatures_are_shares_of_the_same_mtas_plain_rate(self):
+        seen = {"messages_tls": 0, "messages_signed": 0, "tls_handshakes": 0, "tls_resumed": 0}
+        measured = [drained("exim", 10, rate, case=case) | seen | more for case, rate, more in
+                    (("plain", 200, {}), ("tls", 150, {"messages_tls": 10, "tls_handshakes": 10, "tls_resumed": 9}),
+                     ("rsa", 50, {"messages_signed": 8, "verified": 3, "remark": "2 came without"}))]
+        shown = trust.table(measured, [Mta("exim")])
+        self.assertIn("| Exim, tls | 10 | 150 | 0.75 | 1.00 | 10.0 | 9.00 | 10 under TLS |  |", shown)
+        self.assertIn("| Exim, rsa | 10 | 50.0 | 0.25 | 1.00 | 0 | 0 | 8 signed; 3 verified | 2 came without |", shown)
 
     def test_commands_repeated_are_written_once(self):
         self.assertEqual(plan.summed_up(["a", "exim4 -q", "exim4 -q"]), ["a", "2 times: exim4 -q"])

@@ -126,8 +126,7 @@ void Receiver::keep_head(std::string_view piece) {
   }
 }
 
-std::string_view Receiver::message_id() const {
-  constexpr std::string_view name = "message-id:";
+std::string_view Receiver::field(std::string_view name) const {
   std::string_view rest = head_;
   while (!rest.empty()) {
     size_t end = rest.find("\r\n");

@@ -57,12 +57,15 @@ class Receiver {
 
   /// From here on input comes out of TLS, and the session begins anew (RFC 3207 section 4.2).
   void tls_started();
+  bool is_tls() const { return is_tls_; }
 
   // The message of the last content_ended, until the next call of next().
   const std::string& sender() const { return sender_; }
   std::span<const std::string> recipients() const { return {recipients_.data(), recipient_count_}; }
   /// With its angle brackets; "" without one.
-  std::string_view message_id() const;
+  std::string_view message_id() const { return field("message-id:"); }
+  /// Has it a DKIM-Signature? (RFC 6376; nobody verifies it here)
+  bool is_signed() const { return !field("dkim-signature:").empty(); }
   /// In wire form, without the final dot.
   uint64_t content_bytes() const { return content_bytes_; }
   /// Dot-unstuffed; only with keep_content.
@@ -98,6 +101,8 @@ class Receiver {
   void append_normal_answer(std::string& out) const;
   void append_extensions(std::string& out) const;
   void forget_transaction();
+  /// What the first field of that name says, `name` in lower case with its colon; "" without one.
+  std::string_view field(std::string_view name) const;
 
   const ReceiverOptions& options_;
   ContentScanner scanner_;

@@ -60,7 +60,11 @@ void Session::decrypt(Bytes octets) {
   const bool was_established = channel_->is_established();
   std::string plain;
   channel_->receive(octets, plain, wire_);
-  if (!was_established && channel_->is_established()) receiver_.tls_started();
+  if (!was_established && channel_->is_established()) {
+    receiver_.tls_started();
+    shard_.tally().handshakes += 1;
+    shard_.tally().resumed += channel_->is_resumed();
+  }
   if (!plain.empty()) take(std::as_bytes(std::span<const char>(plain)));
   if (channel_->state() == State::failed) closing_ = true;
   touch();

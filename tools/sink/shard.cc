@@ -69,6 +69,8 @@ void Shard::refused_closed(io::CloseSocket& close, const io::Completion&) {
 
 void Shard::take(const Receiver& receiver) {
   tally_.take(receiver.recipients(), receiver.message_id(), receiver.content_bytes());
+  tally_.messages_tls += receiver.is_tls();
+  tally_.messages_signed += receiver.is_signed();
   last_taken = loop_.now();
   if (!first_taken) first_taken = last_taken;
   const uint64_t count = common_.messages.fetch_add(1, std::memory_order_relaxed) + 1;

@@ -74,7 +74,11 @@ void Tally::add(const Tally& other) {
   recipients += other.recipients;
   unidentified += other.unidentified;
   bytes += other.bytes;
+  messages_tls += other.messages_tls;
+  messages_signed += other.messages_signed;
   connections += other.connections;
+  handshakes += other.handshakes;
+  resumed += other.resumed;
   refusals += other.refusals;
   drops += other.drops;
   distinct_recipients.add(other.distinct_recipients);

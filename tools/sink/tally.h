@@ -33,12 +33,16 @@ class TextSet {
 /// What arrived.
 struct Tally {
   uint64_t messages = 0;
-  uint64_t recipients = 0;    // of all messages taken, repeated ones counted again
-  uint64_t unidentified = 0;  // of those, in messages without a Message-ID: never duplicates
-  uint64_t bytes = 0;         // of content
+  uint64_t recipients = 0;       // of all messages taken, repeated ones counted again
+  uint64_t unidentified = 0;     // of those, in messages without a Message-ID: never duplicates
+  uint64_t bytes = 0;            // of content
+  uint64_t messages_tls = 0;     // that came under TLS
+  uint64_t messages_signed = 0;  // that have a DKIM-Signature
   uint64_t connections = 0;
-  uint64_t refusals = 0;  // negative replies that faults asked for
-  uint64_t drops = 0;     // connections that faults closed
+  uint64_t handshakes = 0;  // of TLS, that came to their end
+  uint64_t resumed = 0;     // of those, by a session of before
+  uint64_t refusals = 0;    // negative replies that faults asked for
+  uint64_t drops = 0;       // connections that faults closed
   TextSet distinct_recipients;
   TextSet deliveries;  // recipient and Message-ID
 

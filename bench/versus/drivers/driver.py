@@ -18,6 +18,8 @@ class Driver:
     tuning = ""        # what was set other than the default, and whose advice that is
     sessions_most = 0  # sessions it can hold here; more are not tried, because of
     sessions_why = ""
+    signs = ("rsa",)   # with which of workloads/trust.py's keys it can sign
+    signs_why = ""     # why with none
     fast = False       # whether it is given the larger counts; the others' rates are steady long before
 
     def install(self):
@@ -30,7 +32,7 @@ class Driver:
         self.group = group
 
     def prepare(self, route):
-        """Empties the queue and configures delivery along the route."""
+        """Empties the queue and configures delivery along the route, with its TLS and its keys."""
         raise NotImplementedError
 
     def accept(self, mails):

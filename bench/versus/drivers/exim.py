@@ -1,7 +1,7 @@
 import subprocess
 
 from drivers.driver import Driver
-from harness import feeder, mail, roots
+from harness import feeder, mail, roots, trust
 
 CONFIGURATION = """primary_hostname = mta.sender.example
 domainlist local_domains =
@@ -39,13 +39,15 @@ remote:
   driver = smtp
   port = {port}
   hosts_try_fastopen =
-  hosts_avoid_tls = *
-  connection_max_messages = 500
+{tls}{dkim}  connection_max_messages = 500
 begin retry
 * * F,4d,1m
 """
 
 
+NO_TLS = "  hosts_avoid_tls = *\n"
+TLS = "  hosts_require_tls = *\n  tls_resumption_hosts = *\n"
+DKIM = "  dkim_domain = {domain}\n  dkim_selector = {selector}\n  dkim_private_key = /etc/exim4/dkim.pem\n  dkim_canon = relaxed\n"
 BATCHES = 8
 INTAKE = ("127.0.0.1", 2500)
 
@@ -75,11 +77,14 @@ class Exim(Driver):
         subprocess.run(["find", self.root / "var/log/exim4", "-type", "f", "-delete"], check=True)
         if route.hosts:
             mail.write(self.root / "etc/exim4/hosts", "".join(f"{domain}: {address}\n" for domain, address in route.hosts.items()))
+        for key in route.keys:
+            mail.write(self.root / "etc/exim4/dkim.pem", key.file.read_text())
         self._configure(queue_only=True)
 
     def _configure(self, queue_only):
         route_data = "${lookup{$domain}lsearch{/etc/exim4/hosts}}" if self.route.hosts else self.route.host
         mail.write(self.root / "etc/exim4/exim4.conf", CONFIGURATION.format(
+            tls=TLS if self.route.tls else NO_TLS, dkim="".join(DKIM.format(domain=trust.DOMAIN, selector=key.selector) for key in self.route.keys),
             runners=self.route.sessions_in_all, route_data=route_data, port=self.route.port, queue_only="queue_only" if queue_only else ""))
 
     def accept(self, mails):

@@ -9,7 +9,7 @@ DEFAULT_CONCURRENCY = 100  # of all destinations together; there is no limit for
 INTAKE = ("127.0.0.1", 2500)
 OUTBOUND = """disabled={held}
 concurrency_max={concurrency}
-enable_tls=false
+enable_tls={tls}
 always_split=true
 local_mx_ok=true
 """
@@ -40,6 +40,8 @@ class Haraka(Driver):
     tuning = "two worker processes (smtp.ini nodes, one a core), outbound.ini concurrency_max raised to the sessions, log level `notice`, no plugin but routing"
     sessions_most = 10_000
     sessions_why = "a worker has a limit of descriptors (often 20,000), and a mail takes several"
+
+    signs, signs_why = (), "Haraka signs by an optional package of the npm registry (haraka-plugin-dkim), which is not installed here"
 
     def install(self):
         self.root = roots.debian_root("haraka", "nodejs", "npm", "ca-certificates")
@@ -73,11 +75,12 @@ class Haraka(Driver):
         mail.write(config / "loglevel", "notice\n")
         mail.write(config / "tls.ini", "no_starttls_ports[]=2500\n")
         self._concurrency = -(-max(DEFAULT_CONCURRENCY, route.sessions_in_all) // cores)
+        self._tls = route.tls
         self._outbound(held=False)
         (self.home / "queue").mkdir()
 
     def _outbound(self, held):
-        mail.write(self.home / "config/outbound.ini", OUTBOUND.format(held=str(held).lower(), concurrency=self._concurrency))
+        mail.write(self.home / "config/outbound.ini", OUTBOUND.format(tls=str(self._tls).lower(), held=str(held).lower(), concurrency=self._concurrency))
 
     def restart(self):
         self.group.start(["node", "/srv/npm/node_modules/Haraka/bin/haraka", "-c", "/srv/haraka"], self.root)

@@ -1,9 +1,10 @@
 import subprocess
 
 from drivers.driver import Driver, until
-from harness import feeder, mail, roots
+from harness import feeder, mail, roots, trust
 
 INTAKE = ("127.0.0.1", 2500)
+FILTER = 'filter "dkim" proc-exec "filter-dkimsign -d {domain} -s {selector} -c relaxed/relaxed -k /etc/dkim.pem" user _dkimsign group _dkimsign\n'
 CONFIGURATION = """table hosts file:/etc/smtpd-hosts
 smtp limit max-mails 1000
 smtp limit max-rcpt 1000
@@ -25,7 +26,7 @@ mta limit session-transaction-delay 0
 mta limit task-hiwat 50000
 mta limit task-lowat 25000
 mta limit task-release 25000
-listen on 127.0.0.1 port 2500
+{signing}listen on 127.0.0.1 port 2500{filtered}
 action "out" relay {where}
 match from any for any action "out"
 """
@@ -40,7 +41,7 @@ class OpenSmtpd(Driver):
     sessions_why = "one process holds all sessions, within its limit of descriptors (often 20,000)"
 
     def install(self):
-        self.root = roots.debian_root("opensmtpd", "opensmtpd")
+        self.root = roots.debian_root("opensmtpd", "opensmtpd", "opensmtpd-filter-dkimsign")
 
     def version(self):
         return roots.version_in(self.root, "opensmtpd")
@@ -59,7 +60,13 @@ class OpenSmtpd(Driver):
         mail.write(self.root / "etc/smtpd-hosts", "".join(f"{domain} smtp://{address}:{route.port}\n" for domain, address in route.hosts.items())
                    or f"none.example smtp://{route.host}\n")
         where = "domain <hosts>" if route.hosts else f"host smtp://{route.host}:{route.port}"
+        if route.tls:
+            where = f"host smtp+tls://{route.host}:{route.port} tls no-verify"
+        for key in route.keys:
+            mail.write(self.root / "etc/dkim.pem", key.file.read_text())
+        signing = "".join(FILTER.format(domain=trust.DOMAIN, selector=key.selector) for key in route.keys)
         mail.write(self.root / "etc/smtpd.conf", CONFIGURATION.format(sessions=route.sessions, where=where,
+                                                                      signing=signing, filtered=' filter "dkim"' if signing else "",
                                                                       all_sessions=max(100, route.sessions_in_all)))
 
     def restart(self):

@@ -1,5 +1,5 @@
 from drivers.driver import Driver
-from harness import feeder, mail, roots
+from harness import feeder, mail, roots, trust
 
 INTAKE = ("127.0.0.1", 2500)
 MAIN = """compatibility_level = 3.6
@@ -22,11 +22,25 @@ smtpd_client_connection_rate_limit = 0
 initial_destination_concurrency = {sessions}
 default_destination_concurrency_limit = {sessions}
 smtp_connection_cache_on_demand = yes
-smtp_tls_security_level = none
+smtp_tls_security_level = {tls}
 qmgr_message_active_limit = 50000
 qmgr_message_recipient_limit = 50000
 """
 # What a relay needs of Debian's master.cf, without chroot; the queue manager last, so that it can be left out.
+TLS = """smtp_tls_connection_reuse = yes
+smtp_tls_session_cache_database = btree:${data_directory}/smtp_scache
+"""
+MILTER = ("127.0.0.1", 8891)
+SIGNED = f"smtpd_milters = inet:{MILTER[0]}:{MILTER[1]}\n"
+SIGNER = """Mode s
+Socket inet:{port}@{host}
+Domain {domain}
+Selector {selector}
+KeyFile /etc/dkim.pem
+RequireSafeKeys no
+Canonicalization relaxed/relaxed
+Syslog no
+"""
 SERVICES = """127.0.0.1:2500 inet n - n - {intake} smtpd
 cleanup unix n - n - 0 cleanup
 rewrite unix - - n - - trivial-rewrite
@@ -45,6 +59,8 @@ anvil unix - - n - 1 anvil
 scache unix - - n - 1 scache
 postlog unix-dgram n - n - 1 postlogd
 pickup unix n - n 60 1 pickup
+tlsmgr unix - - n 1000? 1 tlsmgr
+tlsproxy unix - - n - 0 tlsproxy
 """
 QUEUE_MANAGER = "qmgr unix n - n 300 1 qmgr\n"
 
@@ -60,7 +76,7 @@ class Postfix(Driver):
     feeding_sessions = 20
 
     def install(self):
-        self.root = roots.debian_root("postfix", "postfix")
+        self.root = roots.debian_root("postfix", "postfix", "opendkim")
 
     def version(self):
         return roots.version_in(self.root, "postfix")
@@ -73,13 +89,17 @@ class Postfix(Driver):
         self.route = route
         etc = self.root / "etc/postfix"
         processes = max(100, route.sessions_in_all + self.feeding_sessions)
-        main = MAIN.format(processes=processes, sessions=route.sessions)
+        main = MAIN.format(tls="encrypt" if route.tls else "none", processes=processes, sessions=route.sessions)
         if route.hosts:
             mail.write(etc / "transport", "".join(f"{domain} smtp:[{address}]:{route.port}\n" for domain, address in route.hosts.items()))
             main += "transport_maps = hash:/etc/postfix/transport\n"
             self.group.run(["postmap", "/etc/postfix/transport"], self.root)
         else:
             main += f"relayhost = [{route.host}]:{route.port}\n"
+        main += (TLS if route.tls else "") + (SIGNED if route.keys else "")
+        for key in route.keys:
+            mail.write(self.root / "etc/dkim.pem", key.file.read_text())
+            mail.write(self.root / "etc/opendkim.conf", SIGNER.format(host=MILTER[0], port=MILTER[1], domain=trust.DOMAIN, selector=key.selector))
         mail.write(etc / "main.cf", main)
         mail.write(etc / "aliases", "")
         mail.write(self.root / "var/log/postfix.log", "", 0o666)
@@ -93,6 +113,9 @@ class Postfix(Driver):
 
     def _start(self):
         (self.root / "var/spool/postfix/pid/master.pid").unlink(missing_ok=True)
+        if self.route.keys:
+            self.group.start(["opendkim", "-f", "-x", "/etc/opendkim.conf"], self.root)
+            feeder.await_listener(MILTER)
         self.group.run(["postfix", "start"], self.root)
         feeder.await_server(INTAKE)
 

@@ -4,7 +4,7 @@ import shutil
 import subprocess
 
 from drivers.driver import Driver
-from harness import cell, feeder, mail, roots
+from harness import cell, feeder, mail, roots, trust
 
 CONFIGURATION = """[engine]
 hostname = "mta.sender.example"
@@ -14,10 +14,12 @@ shards = {shards}
 [destination."*"]
 next_hop = ["{host}:{port}"]
 sessions_max = {sessions}
+tls = "{tls}"
 [[listen]]
 address = "127.0.0.1:2500"
 """
 INTAKE = ("127.0.0.1", 2500)
+SIGNATURE = '[[dkim."{domain}"]]\nselector = "{selector}"\nkey = "{file}"\n'
 DESTINATION = '[destination."{domain}"]\nnext_hop = ["{address}:{port}"]\n'
 
 
@@ -27,6 +29,7 @@ class Sluice(Driver):
     durability = "hand-off synced before it counts; outcomes synced, many at a time (group commit)"
     tuning = "`sessions_max`; a shard more than there are cores for 50,000 sessions, where a process may open few descriptors"
     fast = True
+    signs = ("rsa", "ed25519", "both")
     sessions_most = 50_000
     sessions_why = "the workload ends there"
 
@@ -50,7 +53,9 @@ class Sluice(Driver):
         self.program.symlink_to(self.binary)
         rings = cell.rings_for(route.sessions_in_all)
         shards = rings if rings > os.cpu_count() else 0
-        text = CONFIGURATION.format(folder=self.folder, shards=shards, host=route.host, port=route.port, sessions=route.sessions)
+        text = CONFIGURATION.format(folder=self.folder, shards=shards, host=route.host, port=route.port, sessions=route.sessions,
+                                    tls="required" if route.tls else "opportunistic")
+        text += "".join(SIGNATURE.format(domain=trust.DOMAIN, selector=key.selector, file=key.file) for key in route.keys)
         text += "".join(DESTINATION.format(domain=domain, address=address, port=route.port) for domain, address in route.hosts.items())
         mail.write(self.folder / "sluice.toml", text)
 

@@ -12,11 +12,12 @@ from drivers.opensmtpd import OpenSmtpd
 from drivers.postfix import Postfix
 from drivers.sluice import Sluice
 from harness import cell, machine, plan, report, roots, sizes
-from workloads import control, destinations, drain, killed, newsletter, relay, slow, syncs
+from workloads import control, destinations, drain, killed, newsletter, relay, slow, syncs, trust
 from workloads.workload import Bench
 
 TREE = pathlib.Path(__file__).resolve().parents[3]
-WORKLOADS = {"drain": drain, "destinations": destinations, "slow": slow, "newsletter": newsletter, "relay": relay, "killed": killed, "control": control, "syncs": syncs}
+WORKLOADS = {"drain": drain, "destinations": destinations, "slow": slow, "newsletter": newsletter, "relay": relay, "trust": trust,
+             "killed": killed, "control": control, "syncs": syncs}
 MTAS = ("sluice", "postfix", "exim", "opensmtpd", "haraka")
 
 

@@ -52,11 +52,20 @@ class Session:
 
 
 def await_server(address, patience_s=30):
+    _await(address, lambda connection: connection.recv(3) == b"220", patience_s)
+
+
+def await_listener(address, patience_s=30):
+    """One that does not speak first."""
+    _await(address, lambda connection: True, patience_s)
+
+
+def _await(address, is_served, patience_s):
     end = time.monotonic() + patience_s
     while True:
         try:
             with socket.create_connection(address, 5) as connection:
-                if connection.recv(3) == b"220":
+                if is_served(connection):
                     return
         except OSError:
             pass

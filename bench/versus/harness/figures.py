@@ -36,6 +36,10 @@ def number(value):
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}" if abs(value) >= 0.1 else f"{value:.2g}"
 
 
+def shown(case):
+    return case if isinstance(case, str) else f"{case:,}"
+
+
 def grouped(measurements, *keys):
     """{values of the keys: the measurements that have them}, in the order in which they first came."""
     groups = collections.OrderedDict()

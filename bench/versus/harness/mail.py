@@ -39,13 +39,14 @@ class Mails:
 class Route:
     """Where mail goes: all to one next hop, or each domain to a loopback address of its own; the receiver answers on all of them.
 
-    `sessions`: at most to one next hop. `sessions_in_all`: what it takes to be sized for, processes for instance.
+    `sessions`: at most to one next hop. `sessions_in_all`: what it takes to be sized for, processes for instance. `tls`: mail goes under TLS, or not at all.
+    `keys`: each signs what is sent (harness/trust.py).
     """
 
     def __init__(self, sessions, domains=None, sessions_in_all=None):
         self.sessions, self.port = sessions, NEXT_HOP_PORT
         self.sessions_in_all = sessions_in_all or sessions
-        self.host = "127.0.0.1"
+        self.host, self.tls, self.keys = "127.0.0.1", False, []
         self.hosts = {f"d{i}.example": f"127.1.{i // 250}.{i % 250 + 1}" for i in range(domains or 0)}
 
 

@@ -2,7 +2,7 @@
 import sys
 import time
 
-from harness import roots
+from harness import figures, roots
 from harness.cell import Group
 
 
@@ -16,7 +16,8 @@ def measurements(bench, drivers, workloads, group_parent):
                 if round_number > getattr(workload, "ROUNDS_MOST", round_number):
                     continue
                 cases = {driver: workload.cases(bench, driver) for driver in drivers}
-                for case in sorted({case for own in cases.values() for case in own}):
+                order = getattr(workload, "CASES", ())
+                for case in sorted({case for own in cases.values() for case in own}, key=order.index if order else None):
                     for driver in drivers:
                         if case in cases[driver]:
                             yield one(bench, driver, name, workload, case) | {"workload": name, "mta": driver.name, "case": case, "round": round_number}
@@ -35,7 +36,7 @@ def one(bench, driver, name, workload, case):
         driver.stop()
     measured["commands"] = summed_up(driver.group.commands)
     rate = f"{measured['messages_per_s']:,.0f}/s, {measured['cpu_ms_per_message']:.3f} ms CPU" if measured.get("messages_per_s") else ""
-    print(f"{name} {case:,}: {driver.title}: {rate} {measured.get('remark', '')} [{time.monotonic() - begin:.0f} s]", file=sys.stderr, flush=True)
+    print(f"{name} {figures.shown(case)}: {driver.title}: {rate} {measured.get('remark', '')} [{time.monotonic() - begin:.0f} s]", file=sys.stderr, flush=True)
     return measured
 
 

@@ -11,10 +11,10 @@ from harness import cell, feeder, mail, roots
 
 class Receiver:
     """Listens when made. `count`: it ends after so many messages, and that is the moment measured. `smtp_sink`: that command instead of
-    `sluice sink`. `sessions`: how many it is to hold.
+    `sluice sink`. `sessions`: how many it is to hold. `certificate`: files with which it offers STARTTLS. `save`: a folder for what comes.
     """
 
-    def __init__(self, sluice, count=None, delay=None, smtp_sink=None, sessions=0):
+    def __init__(self, sluice, count=None, delay=None, smtp_sink=None, sessions=0, certificate=None, save=None):
         self._out = tempfile.TemporaryFile("w+")
         self._counts = smtp_sink is None
         if smtp_sink:
@@ -23,6 +23,8 @@ class Receiver:
             command = [sluice, "sink", "--listen", f"0.0.0.0:{mail.NEXT_HOP_PORT}", "--quiet", "--json"]
             command += ["--count", count] if count else []
             command += ["--delay", f"final_dot={delay}"] if delay else []
+            command += ["--tls-certificate", certificate[0], "--tls-key", certificate[1]] if certificate else []
+            command += ["--save", save] if save else []
             command += ["--threads", cell.rings_for(sessions)]
         self.command = " ".join(map(str, command))
         with open(roots.cache() / "receiver.log", "wb") as log:

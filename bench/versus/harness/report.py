@@ -32,7 +32,7 @@ def text(run, measurements, workloads, drivers):
     for name, workload in workloads.items():
         own = [m for m in measurements if m["workload"] == name]
         if own and name != "syncs":
-            parts += [f"\n## {workload.TITLE}\n", workload.HOW.format(**run["sizes"]) + "\n", table(own, drivers)]
+            parts += [f"\n## {workload.TITLE}\n", workload.HOW.format(**run["sizes"]) + "\n", getattr(workload, "table", table)(own, drivers)]
     return "\n".join(parts)
 
 

@@ -6,7 +6,8 @@ import pathlib
 import shutil
 import subprocess
 
-HOST_PACKAGES = {"debootstrap": "debootstrap", "python3-matplotlib": None, "strace": "strace", "iproute2": "ip", "util-linux": "unshare"}
+HOST_PACKAGES = {"debootstrap": "debootstrap", "python3-matplotlib": None, "strace": "strace", "iproute2": "ip", "util-linux": "unshare",
+                 "openssl": "openssl", "python3-dkim": None, "python3-nacl": None}
 QUIET = {"DEBIAN_FRONTEND": "noninteractive", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL": "C.UTF-8"}
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 NO_SERVICES = "#!/bin/sh\nexit 101\n"  # policy-rc.d: a package starts no server
@@ -71,23 +72,31 @@ def base():
 
 
 def debian_root(name, *packages):
-    """A copy of the base with these packages; made once, then kept."""
+    """A copy of the base with these packages; made once, then kept, and completed when a package is new here."""
     def make(folder):
         source = base()
-        print(f"versus: installing {' '.join(packages)} into a root of its own", flush=True)
         subprocess.run(["cp", "--archive", str(source), str(folder)], check=True)
-        run_in(folder, "apt-get", "-qq", "install", "--yes", "--no-install-recommends", *packages)
+        complete(folder)
+
+    def complete(folder):
+        missing = [package for package in packages if version_in(folder, package) is None]
+        if missing:
+            print(f"versus: installing {' '.join(missing)} into a root of its own", flush=True)
+            run_in(folder, "apt-get", "-qq", "install", "--yes", "--no-install-recommends", *missing)
         # Whom this machine trusts on the way to a registry, its roots trust.
         if pathlib.Path(CERTIFICATES).exists():
             (folder / CERTIFICATES[1:]).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(CERTIFICATES, folder / CERTIFICATES[1:])
-    return whole(cache() / name, make)
+    root = whole(cache() / name, make)
+    complete(root)
+    return root
 
 
 def version_in(root, package):
-    shown = subprocess.run(["dpkg-query", f"--admindir={root}/var/lib/dpkg", "--show", "--showformat=${Version}", package], capture_output=True,
-                           text=True, check=True)
-    return shown.stdout
+    """None: it is not installed there."""
+    shown = subprocess.run(["dpkg-query", f"--admindir={root}/var/lib/dpkg", "--show", "--showformat=${db:Status-Status} ${Version}", package],
+                           capture_output=True, text=True).stdout.split()
+    return shown[1] if shown[:1] == ["installed"] else None
 
 
 def give_proc(root):

@@ -35,6 +35,7 @@ def deliver(bench, driver, mails, receiver, begin):
     if counted:
         arrived = counted["messages"]
         measures |= {"connections": counted["connections"], "connections_peak": counted["connections_peak"]}
+        measures |= {name: counted[name] for name in ("messages_tls", "messages_signed", "tls_handshakes", "tls_resumed")}
         measures |= losses(mails, counted) if end else {}  # what was given up is late, not lost
     if not end:
         measures["remark"] = f"gave up after {bench.sizes.patience_s} s with {arrived:,} of {mails.count:,} received"
