@@ -38,6 +38,7 @@ std::expected<CampaignMessage, spool::ErrorCode> CampaignMessage::decode(spool::
   message.dsn.notify = static_cast<smtp::Notify>(reader.integer(smtp::notify_most));
   message.dsn.returned = take_choice(reader, smtp::ReturnedContent::full);
   message.next_hop = take_text(reader);
+  message.source = take_text(reader);
   message.sender = take_text(reader);
   message.message_id_domain = take_text(reader);
   message.dsn.envelope_id = take_text(reader);
@@ -61,6 +62,7 @@ std::string CampaignMessage::encode() const {
   put_leb128(out, dsn.notify);
   put_leb128(out, static_cast<uint8_t>(dsn.returned));
   put_text(out, next_hop);
+  put_text(out, source);
   put_text(out, sender);
   put_text(out, message_id_domain);
   put_text(out, dsn.envelope_id);

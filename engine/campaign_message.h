@@ -19,9 +19,9 @@ enum class Notices : uint8_t { log, sender };
 
 /// What a campaign stores beside its recipients: the message and how the submitter wants it sent.
 /// Opaque to the spool (the `message` of its file). Layout (integers LEB128, texts as length and
-/// octets): version, flags, notices, priority, NOTIFY, RET, next hop, sender, Message-ID
-/// domain, envelope id, number of columns, the columns' names, then the encoded template up to the
-/// end.
+/// octets): version, flags, notices, priority, NOTIFY, RET, next hop, source, sender,
+/// Message-ID domain, envelope id, number of columns, the columns' names, then the encoded template
+/// up to the end.
 struct CampaignMessage {
   static constexpr uint64_t version = 1;
   static constexpr size_t columns_max = 1024;  // of a list, `email` among them
@@ -35,6 +35,7 @@ struct CampaignMessage {
   smtp::DsnRequest dsn;  // of the submitter
   std::string_view
       next_hop;  // `--next-hop`, as written: instead of what the configuration says; "" for none
+  std::string_view source;  // `--source`: instead of what the configuration says; "" for none
   std::string_view
       sender;  // envelope sender as written, with its tags: for people; the template merges it
   std::string_view message_id_domain;     // right side of added Message-IDs

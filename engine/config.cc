@@ -125,6 +125,10 @@ DestinationPolicy Config::destination(std::string_view domain, std::string_view 
   return policy;
 }
 
+bool Config::has_source(std::string_view name) const {
+  return std::ranges::find(sources, name, &SourceAddress::source) != sources.end();
+}
+
 std::vector<SourceAddress> Config::addresses_of(std::string_view name) const {
   std::vector<SourceAddress> addresses;
   for (const SourceAddress& address : sources)

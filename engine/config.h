@@ -162,6 +162,8 @@ struct Config {
   /// are not "".
   DestinationPolicy destination(std::string_view domain, std::string_view next_hop,
                                 std::string_view source_name) const;
+  /// Is one of that name configured?
+  bool has_source(std::string_view name) const;
   /// Of a source. None: it is "", or not configured.
   std::vector<SourceAddress> addresses_of(std::string_view name) const;
   /// Policy for mail from `sender`, an address, which may have tags, or its domain. O(patterns).

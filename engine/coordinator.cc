@@ -185,8 +185,7 @@ const DestinationPolicy& Coordinator::policy(std::string_view domain, std::strin
 
 const Route& Coordinator::route(const Mailing& mailing, const spool::Group& group) {
   if (!mailing.letters)
-    return find_route(group.name, mailing.message.next_hop,
-                      config_->sender(mailing.message.sender).source);
+    return find_route(group.name, mailing.message.next_hop, mailing.source_of(group, *config_));
   const std::string& source = senders_.back().source_of(group.sender);
   RoutesByDomain& known = routes_of_letters_[source];
   const auto found = known.find(group.name);

@@ -58,6 +58,12 @@ struct Mailing : std::enable_shared_from_this<Mailing> {
   std::string_view sender_of(const spool::Group& group) const {
     return letters ? group.sender : message.sender;
   }
+  /// What mail to a group of its recipients is sent from; "": what the destination's is.
+  /// O(patterns).
+  std::string source_of(const spool::Group& group, const Config& config) const {
+    if (config.has_source(message.source)) return std::string(message.source);
+    return config.sender(sender_of(group)).source;
+  }
   /// Of a recipient's entry.
   size_t entry_fields() const { return letters ? LetterRecipient::fields : content.columns(); }
   /// How long it may wait, from its acceptance.

@@ -14,6 +14,7 @@
 #include "tools/exit_code.h"
 #include "tools/interrupt.h"
 #include "tools/progress.h"
+#include "tools/terminal_text.h"
 
 namespace sluice::tools {
 
@@ -111,6 +112,9 @@ void declare(CLI::App& app, Arguments& arguments) {
   app.add_option("--next-hop", submission.next_hop,
                  "Deliver to this server, instead of what the configuration says")
       ->type_name("HOST:PORT");
+  app.add_option("--source", submission.source,
+                 "Send from this [[source]] of the configuration, wherever it goes")
+      ->type_name("NAME");
   app.add_option("--suppress", submission.suppress,
                  "Who gets nothing: an address or @domain a line, or CSV with a column email")
       ->type_name("FILE");
@@ -303,6 +307,13 @@ int send_command(int argc, char** argv) {
                  *mistake);
       return EX_USAGE;
     }
+  }
+
+  if (const std::string& source = arguments.submission.source;
+      !source.empty() && !config->has_source(source)) {
+    fmt::print(stderr, "sluice send: --source {}: the configuration has no [[source.\"{}\"]]\n",
+               terminal_text(source), terminal_text(source));
+    return EX_USAGE;
   }
 
   std::expected<Receipt, int> receipt;

@@ -68,6 +68,7 @@ class OrderReader {
     order_.options.campaign = text;
   }
   void read_unsubscribe(std::string_view text) { order_.options.unsubscribe = text; }
+  void read_source(std::string_view text) { order_.options.source = text; }
   void read_priority(std::string_view text) {
     order_.options.priority = parse_priority(text);
     if (!order_.options.priority) wrong("priority", "it is urgent, normal or non-urgent");
@@ -149,7 +150,8 @@ class OrderReader {
       {"template", &OrderReader::read_template}, {"campaign", &OrderReader::read_campaign},
       {"priority", &OrderReader::read_priority}, {"notices", &OrderReader::read_notices},
       {"notify", &OrderReader::read_notify},     {"ret", &OrderReader::read_ret},
-      {"envid", &OrderReader::read_envid},       {"unsubscribe", &OrderReader::read_unsubscribe}};
+      {"envid", &OrderReader::read_envid},       {"unsubscribe", &OrderReader::read_unsubscribe},
+      {"source", &OrderReader::read_source}};
 
   const MessageOrder::Form form_;
   MessageOrder order_;

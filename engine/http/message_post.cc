@@ -185,6 +185,8 @@ Response MessagePost::submit(MessageOrder&& order, io::Proactor& proactor) {
   intake::SubmissionOptions& options = order.options;
   options.spool = config_.spool;
   options.hostname = config_.hostname;
+  if (!options.source.empty() && !config_.has_source(options.source))
+    return error_response(400, "source: the configuration has none of that name");
   if (options.is_literal) {
     const std::string own = "postmaster@" + config_.hostname;
     order.text = mail::LocalMessage(order.text)

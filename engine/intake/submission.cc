@@ -116,6 +116,7 @@ std::expected<Receipt, SubmissionFailure> Submission::run() {
 Submission::Done Submission::check_options() {
   for (const auto& [option, value] : {std::pair("--from", &options_.from),
                                       {"--next-hop", &options_.next_hop},
+                                      {"--source", &options_.source},
                                       {"--unsubscribe", &options_.unsubscribe}}) {
     if (value->size() > CampaignMessage::text_bytes_max) {
       return failure(Kind::usage, fmt::format("{}: more than {} octets", option,
@@ -400,6 +401,7 @@ Submission::Done Submission::commit() {
                                         .returned = options_.returned,
                                         .envelope_id = options_.envelope_id},
                                 .next_hop = options_.next_hop,
+                                .source = options_.source,
                                 .sender = options_.from,
                                 .message_id_domain = options_.hostname,
                                 .columns = {list_->columns().begin(), list_->columns().end()},

@@ -31,6 +31,7 @@ struct SubmissionOptions {
   bool is_repeatable = true;           // false: nothing is left behind when all have their fates
   std::string spool;
   std::string next_hop;
+  std::string source;
   std::string suppress;     // path, or ""
   std::string unsubscribe;  // URL with tags, or ""
   std::string hostname;     // right side of added Message-IDs

@@ -9,7 +9,7 @@ namespace sluice::engine::report {
 const DestinationPolicy& Routes::policy(const Mailing& mailing, const spool::Group& group) {
   matched_.sections.clear();
   matched_.next_hop = mailing.message.next_hop;
-  matched_.source = config_.sender(mailing.sender_of(group)).source;
+  matched_.source = mailing.source_of(group, config_);
   for (const auto& section : config_.sections)
     if (section->weight(group.name) != 0) matched_.sections.push_back(section.get());
   const auto [it, is_new] = known_.try_emplace(matched_, nullptr);

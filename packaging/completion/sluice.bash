@@ -42,11 +42,11 @@ _sluice() {
       mapfile -t COMPREPLY < <(compgen -W 'never failure failure,delay success,failure,delay' -- "$current")
       return
       ;;
-    --from | --campaign | --envid | --next-hop | --unsubscribe | --preview | --recipient | --id | --destination | --since | --until | \
+    --from | --campaign | --envid | --next-hop | --source | --unsubscribe | --preview | --recipient | --id | --destination | --since | --until | \
       --sender | --admin | --limit | --at | --listen | --count | --delay | --fault | --extensions | --hostname | --threads | --domain | --selector | --bits) return ;;
   esac
   case $command in
-    send) words='--help --message --recipients --from --campaign --spool --deliver --next-hop --suppress --unsubscribe --notices --notify --ret --envid --priority --skip-invalid --preview --dry-run --quiet --config --json' ;;
+    send) words='--help --message --recipients --from --campaign --spool --deliver --next-hop --source --suppress --unsubscribe --notices --notify --ret --envid --priority --skip-invalid --preview --dry-run --quiet --config --json' ;;
     serve) words='--help --until-empty --spool --next-hop --quiet --config' ;;
     queue) words='summary list show hold release retry cancel --help --id --campaign --destination --recipient --sender --all --campaigns --limit --dry-run --spool --config --json' ;;
     explain) words='--help --at --priority --next-hop --sender --spool --config --json' ;;

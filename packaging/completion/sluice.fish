@@ -27,6 +27,7 @@ complete -c sluice -n '__fish_seen_subcommand_from send' -l unsubscribe -x -d 'L
 complete -c sluice -n '__fish_seen_subcommand_from send' -l notices -x -a 'log sender' -d 'who is told of failures'
 complete -c sluice -n '__fish_seen_subcommand_from send' -l notify -x -a 'never failure failure,delay success,failure,delay' -d 'what the sender is told of'
 complete -c sluice -n '__fish_seen_subcommand_from send' -l ret -x -a 'headers full' -d 'how much of the message a notice brings back'
+complete -c sluice -n '__fish_seen_subcommand_from send' -l source -x -d 'send from this source'
 complete -c sluice -n '__fish_seen_subcommand_from send' -l envid -x -d 'a name that notices repeat'
 complete -c sluice -n '__fish_seen_subcommand_from send' -l priority -x -a 'urgent normal non-urgent' -d 'how long it may wait'
 complete -c sluice -n '__fish_seen_subcommand_from send' -l skip-invalid -d 'leave bad rows out'

@@ -11,9 +11,11 @@ import subprocess
 import tempfile
 import threading
 import time
+import urllib.error
+import urllib.request
 
 from _relay import Relay, wait_for
-from _sluice import SLUICE, log_records
+from _sluice import SLUICE, free_port, log_records
 from reload import Engine
 
 POOL = """
@@ -113,6 +115,44 @@ def a_campaign_is_sent_from_the_source_of_its_sender(folder):
         by_sender[senders[0]].add((peer, name))
     assert by_sender["a@alerts.example"] == {("127.0.0.4", "mta.example")}, by_sender
     assert by_sender["a@news.example"] == {("127.0.0.2", "out2.example"), ("127.0.0.3", "out3.example")}, by_sender
+
+
+def a_campaign_may_name_its_source(folder):
+    """Before that of its sender; by the command and over HTTP; one that the configuration lost is as none."""
+    with Host() as host:
+        port, token = free_port(), folder / "token"
+        token.touch(mode=0o600)
+        token.write_text("0123456789abcdef\n")
+        config = configuration(folder, host, f'source = "news"\n[sender."*@news.example"]\nsource = "news"\n[admin]\naddress = "127.0.0.1:{port}"\n'
+                               f'token_file = "{token}"\n' + POOL)
+        done = send(folder, config, "--source", "elsewhere")
+        assert done.returncode == 64 and 'no [[source."elsewhere"]]' in done.stderr, done.stderr
+        assert send(folder, config, "--deliver", "--source", "alerts", recipients=5).returncode == 0
+        assert set(host.peers()) == {("127.0.0.4", "mta.example")}, host.peers()
+        host.seen.clear()
+        assert send(folder, config, "--source", "alerts", recipients=5).returncode == 0
+        config.write_text(config.read_text().replace('"alerts"', '"others"'))
+        engine = subprocess.Popen([SLUICE, "serve", "--config", config, "--quiet"])
+        try:
+            wait_for(lambda: len(host.seen) == 5)
+            assert {peer for peer, _ in host.peers()} <= {"127.0.0.2", "127.0.0.3"}, host.peers()
+            host.seen.clear()
+            order = {"from": "a@news.example", "to": ["r@x.example"], "message": "Subject: x\n\nx\n"}
+            answers = post(port, order | {"source": "alerts"}), post(port, order | {"source": "others"})
+            assert answers == (400, 202), answers
+            wait_for(lambda: set(host.peers()) == {("127.0.0.4", "mta.example")})
+        finally:
+            engine.terminate()
+            assert engine.wait(20) == 0
+
+
+def post(port, order):
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/v1/messages", json.dumps(order).encode(), {"Content-Type": "application/json", "Authorization": "Bearer 0123456789abcdef"})
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
 
 
 def relayed_mail_is_sent_from_the_source_of_its_sender_else_of_its_destination(folder):
@@ -253,7 +293,7 @@ def explain_shows_it(folder):
 
 
 def main():
-    for case in (a_destination_is_sent_to_from_its_source, a_campaign_is_sent_from_the_source_of_its_sender,
+    for case in (a_destination_is_sent_to_from_its_source, a_campaign_is_sent_from_the_source_of_its_sender, a_campaign_may_name_its_source,
                  relayed_mail_is_sent_from_the_source_of_its_sender_else_of_its_destination, an_address_that_is_not_here_is_told_and_the_others_do_its_work,
                  a_source_that_is_not_here_is_nobodys_attempt, a_session_has_an_address_of_its_hosts_family, a_reload_changes_sources, explain_shows_it):
         with tempfile.TemporaryDirectory() as folder:

@@ -141,6 +141,7 @@ std::string show_campaign(SpoolView& view, const WaitingMail& mail, bool json) {
   sheet.add("accepted", info.accepted_at, view.now());
   sheet.add("priority", std::string(engine::name(mail.message().priority)));
   if (!mail.message().next_hop.empty()) sheet.add("next_hop", std::string(mail.message().next_hop));
+  if (!mail.message().source.empty()) sheet.add("source", std::string(mail.message().source));
   sheet.add("recipients", mail.campaign().recipients());
   if (!mail.is_of_letters()) sheet.add("destinations", mail.campaign().groups().size());
   for (const auto& [name, count] : {std::pair{"delivered", progress.delivered},

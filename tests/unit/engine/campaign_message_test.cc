@@ -17,6 +17,7 @@ CampaignMessage sample(const std::string& content) {
                   .returned = smtp::ReturnedContent::full,
                   .envelope_id = "QQ314159"},
           .next_hop = "192.0.2.7:25",
+          .source = "news",
           .sender = "bounce+{{id}}@news.example",
           .message_id_domain = "mta1.news.example",
           .columns = {"email", "name", std::string_view()},
@@ -30,6 +31,7 @@ TEST(CampaignMessage, comes_back_as_it_was_encoded) {
   ASSERT_TRUE(message);
   EXPECT_EQ(message->recipients_need, 3);
   EXPECT_EQ(message->next_hop, "192.0.2.7:25");
+  EXPECT_EQ(message->source, "news");
   EXPECT_EQ(message->sender, "bounce+{{id}}@news.example");
   EXPECT_EQ(message->message_id_domain, "mta1.news.example");
   EXPECT_EQ(message->notices, Notices::sender);
