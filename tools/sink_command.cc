@@ -33,6 +33,7 @@ SIGTERM and SIGINT end it. Exit codes: 0 done, 64 usage, 66 no certificate or ke
 
 void print_json(const sink::Result& result, double rate) {
   const sink::Tally& tally = result.tally;
+  const std::chrono::duration<double> last_s = result.last.time_since_epoch();
   const nlohmann::ordered_json out = {{"messages", tally.messages},
                                       {"recipients", tally.recipients},
                                       {"distinct_recipients", tally.distinct_recipients.size()},
@@ -41,6 +42,7 @@ void print_json(const sink::Result& result, double rate) {
                                       {"messages_tls", tally.messages_tls},
                                       {"messages_signed", tally.messages_signed},
                                       {"seconds", result.seconds},
+                                      {"last_monotonic_s", last_s.count()},
                                       {"messages_per_s", rate},
                                       {"connections", tally.connections},
                                       {"connections_peak", result.connections_peak},

@@ -44,7 +44,7 @@ class Server {
     if (!error_.empty()) return std::unexpected(error_);
     result_.connections_peak = common_.connections_peak.load();
     result_.save_error = common_.save_error.load();
-    if (first_ && last_) result_.seconds = std::chrono::duration<double>(*last_ - *first_).count();
+    if (first_) result_.seconds = std::chrono::duration<double>(result_.last - *first_).count();
     return std::move(result_);
   }
 
@@ -86,7 +86,7 @@ class Server {
     const std::lock_guard lock(mutex_);
     result_.tally.add(shard.tally());
     if (shard.first_taken) first_ = std::min(first_.value_or(io::never), *shard.first_taken);
-    if (shard.last_taken) last_ = std::max(last_.value_or(io::Instant::min()), *shard.last_taken);
+    result_.last = std::max(result_.last, shard.last_taken);
   }
 
   void note(const std::string& error) {
@@ -104,7 +104,7 @@ class Server {
   std::mutex mutex_;  // of what follows, until the threads are joined; has_failed_ does not change
                       // once all are ready
   Result result_;
-  std::optional<io::Instant> first_, last_;
+  std::optional<io::Instant> first_;
   std::string error_;
   bool has_failed_ = false;
 };

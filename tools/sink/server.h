@@ -11,6 +11,7 @@ struct Result {
   Tally tally;
   uint64_t connections_peak = 0;
   double seconds = 0;  // from the first message taken to the last
+  io::Instant last;    // message taken
   int save_error = 0;  // errno of the first message that could not be saved
 };
 

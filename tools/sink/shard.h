@@ -71,7 +71,8 @@ class Shard final : public io::TurnEnd {
   void cannot_save(int32_t result);
 
   // When the first and the last message was taken.
-  std::optional<io::Instant> first_taken, last_taken;
+  std::optional<io::Instant> first_taken;
+  io::Instant last_taken;
 
   void turn_ended() override;
 

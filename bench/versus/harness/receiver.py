@@ -10,7 +10,7 @@ from harness import cell, feeder, mail, roots
 
 
 class Receiver:
-    """Listens when made. `count`: it ends after so many messages, and that is the moment measured. `smtp_sink`: that command instead of
+    """Listens when made. `count`: it ends after so many messages. `smtp_sink`: that command instead of
     `sluice sink`. `sessions`: how many it is to hold. `certificate`: files with which it offers STARTTLS. `save`: a folder for what comes.
     """
 
@@ -32,7 +32,7 @@ class Receiver:
         feeder.await_server(("127.0.0.1", mail.NEXT_HOP_PORT))
 
     def wait(self, patience_s):
-        """Monotonic time when the last message was there, or None."""
+        """Monotonic time when it ended, or None. `sluice sink` ends up to a second after the last message: it waits for open sessions."""
         descriptor = os.pidfd_open(self._process.pid)
         try:
             ended, _, _ = select.select([descriptor], [], [], patience_s)
