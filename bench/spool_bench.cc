@@ -162,7 +162,8 @@ uint64_t append_mail(spool::MailWriter& writer, size_t bytes) {
   static const spool::MailRecipient to[] = {
       {"destination.example", octets("someone@destination.example")}};
   const spool::Bytes pieces[] = {octets(content).first(bytes)};
-  const auto ticket = writer.append({octets("sender@origin.example"), to, pieces});
+  const auto ticket =
+      writer.append({octets("sender@origin.example"), "origin.example", to, pieces});
   return ticket ? *ticket : 0;
 }
 
@@ -205,7 +206,7 @@ void mail_append(benchmark::State& state) {
   for (auto _ : state) {
     if (out.size() > (1 << 20)) out.clear();
     const size_t begin = out.size();
-    spool::encode_mail(out, {octets("sender@origin.example"), to, pieces}, {});
+    spool::encode_mail(out, {octets("sender@origin.example"), "origin.example", to, pieces}, {});
     spool::seal_mail(std::span(out).subspan(begin), spool::Salt::from(1), begin, 0,
                      [](uint64_t, size_t, const spool::Mail&) {});
   }

@@ -93,10 +93,8 @@ class QueueTest : public spool::SpoolTest {
              std::as_bytes(std::span(entries[i]))});
       const std::string text = "Subject: one\r\n\r\none\r\n";
       const std::array content{std::as_bytes(std::span(text))};
-      spool::encode_mail(
-          records,
-          {std::as_bytes(std::span(envelope)), recipients, std::span<const spool::Bytes>(content)},
-          now_ - message.age);
+      spool::encode_mail(records, {std::as_bytes(std::span(envelope)), "", recipients, content},
+                         now_ - message.age);
     }
     spool::seal_mail(records, name.salt, file.size(), 0, [](uint64_t, size_t, const auto&) {});
     spool::encode_file_header(file, {spool::FileKind::mail, name.salt});
