@@ -30,8 +30,9 @@ class LargeBody final : public smtp::Body {
 
   /// From its beginning; the file stays open until end().
   void begin(const spool::LargeContent& content);
-  /// No more is wanted of it; a read may still be in flight, and nobody is told of it.
+  /// No more is wanted of it; a read may still be in flight, the end of which is told.
   void end() { content_.reset(); }
+  bool is_begun() const { return content_.has_value(); }
 
   bool is_ready() const override { return rest_.size() > 0 || is_at_end(); }
   size_t read(std::span<char> out) override;

@@ -146,12 +146,8 @@ bool Session::fill() {
     for (; envelope->size() > recipients_max(); envelope->drop_last())
       outlet_.put_back(*envelope, envelope->size() - 1);
     smtp::Transaction transaction = envelope->transaction();
-    if (envelope->letter() && envelope->letter()->is_large())
-      transaction.body = &large_body(*envelope);
-    if (shard_.signing_desk().has_keys()) {
-      transaction.body = &signed_content(*envelope, *transaction.body);
-      transaction.bytes += shard_.signing_desk().keys()->bytes_max();
-    }
+    content(*envelope).begin(*envelope, transaction,
+                             {*this, shard_.loop().proactor(), shard_.signing_desk()});
     transaction.withholds_dot = shard_.in_doubt() != InDoubtPolicy::resend;
     ++transactions_;
     envelope->is_offered = true;
@@ -200,12 +196,9 @@ void Session::send_outgoing() {
 void Session::after_event() {
   if (!client_->is_closed()) pump();
   if (client_->is_closed()) return close();
-  const Envelope* const awaited = awaited_content();
-  if (awaited) {
-    const LargeBody* const body = bodies_[index(*awaited)].get();
-    if (body && !body->failure().empty()) return lost(body->failure());
-    if (const auto& content = signed_[index(*awaited)]) content->ask();
-  }
+  Content* const awaited = awaited_content();
+  if (awaited && !awaited->failure().empty()) return lost(awaited->failure());
+  if (awaited) awaited->ask();
   if (waits_for_buffer_ || awaited)
     return shard_.loop().timers().cancel(timer_);  // our delay, not the peer's
   arm_deadline();
@@ -213,52 +206,18 @@ void Session::after_event() {
     outlet_.session_idles(*this);
 }
 
-LargeBody& Session::large_body(const Envelope& envelope) {
-  std::unique_ptr<LargeBody>& body = bodies_[index(envelope)];
-  if (!body)
-    body = std::make_unique<LargeBody>(shard_.loop().proactor(),
-                                       static_cast<LargeBody::Listener&>(*this));
-  body->begin(envelope.letter()->large);
-  return *body;
-}
-
-smtp::Body& Session::signed_content(Envelope& envelope, smtp::Body& content) {
-  std::unique_ptr<SignedContent>& made = signed_[index(envelope)];
-  if (!made)
-    made = std::make_unique<SignedContent>(shard_.signing_desk(),
-                                           static_cast<SignedContent::Owner&>(*this));
-  made->begin(envelope.mailing(), content, envelope.letter() ? nullptr : &envelope.merge());
-  return *made;
-}
-
 /// The one that is being sent, when all that there was of it is: our disk is slow, or it is not
 /// signed yet.
-const Envelope* Session::awaited_content() const {
+Content* Session::awaited_content() {
   if (client_->stage() != Stage::block || send_.in_flight) return nullptr;
   const Envelope* first = nullptr;
   for (const Envelope& envelope : envelopes_)
     if (envelope.is_offered && (first == nullptr || envelope.number < first->number))
       first = &envelope;
-  if (first == nullptr) return nullptr;
-  const SignedContent* const content = signed_[index(*first)].get();
-  const LargeBody* const body = bodies_[index(*first)].get();
-  const bool is_ready =
-      content && content->is_begun() ? content->is_ready() : !body || body->is_ready();
-  return is_ready ? nullptr : first;
+  return first == nullptr || content(*first).is_ready() ? nullptr : &content(*first);
 }
 
-void Session::read_again(SignedContent& content) {
-  const auto place = std::ranges::find(signed_, &content, &std::unique_ptr<SignedContent>::get);
-  Envelope& envelope = envelopes_[static_cast<size_t>(place - signed_.begin())];
-  if (envelope.letter() && envelope.letter()->is_large())
-    large_body(envelope);
-  else
-    envelope.rewind();
-}
-
-void Session::content_signed(SignedContent&) { resume(); }
-
-void Session::body_loaded() {
+void Session::content_loaded() {
   if (state_ == State::closing) return close_when_idle();
   if (state_ == State::open && !send_.in_flight) resume();
 }
@@ -403,7 +362,7 @@ void Session::say_goodbye() {
 
 void Session::close_when_idle() {
   if (connect_.in_flight || receive_.in_flight || send_.in_flight || close_.in_flight ||
-      std::ranges::any_of(bodies_, [](const auto& b) { return b && b->is_in_flight(); }))
+      std::ranges::any_of(contents_, &Content::is_in_flight))
     return;
   if (block_ != nullptr) shard_.buffers().release(std::exchange(block_, nullptr));
   if (!socket_.is_open()) return ended();
@@ -465,11 +424,7 @@ void Session::transaction_ended(smtp::TransactionNumber transaction) {
   Envelope& envelope = of(transaction);
   // Without pipelining, each RCPT in vain is a round trip.
   if (envelope.was_split) recipients_taken_ = std::max(envelope.accepted, 1u);
-  if (const auto& content = signed_[index(envelope)]) content->end();
-  if (std::unique_ptr<LargeBody>& body = bodies_[index(envelope)]) {
-    body->end();
-    if (!body->is_in_flight()) body.reset();
-  }
+  content(envelope).end();
   envelope.release();
   count_phases();
 }
@@ -483,7 +438,7 @@ void Session::count_phases() {
 void Session::transaction_returned(smtp::TransactionNumber transaction) {
   Envelope& envelope = of(transaction);
   envelope.is_offered = false;
-  if (const auto& content = signed_[index(envelope)]) content->end();
+  content(envelope).end();
 }
 
 /// What is not to be sent twice, whatever happens: that it may have been sent is on the disk first.

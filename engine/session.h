@@ -10,12 +10,11 @@
 #include <string>
 #include <string_view>
 
+#include "engine/content.h"
 #include "engine/envelope.h"
 #include "engine/fates.h"
-#include "engine/large_body.h"
 #include "engine/outlet.h"
 #include "engine/session_tls.h"
-#include "engine/signed_content.h"
 #include "engine/smtp/client.h"
 #include "io/op.h"
 #include "io/timer_wheel.h"
@@ -32,10 +31,7 @@ class Shard;
 /// allows that. It ends when the machine says so, the connection breaks, or a deadline passes;
 /// expiry closes nothing by itself: it records the reason (the first one wins), cancels what is in
 /// flight, and the session is destroyed when nothing is.
-class Session final : smtp::Client::Listener,
-                      Fates::Intender,
-                      LargeBody::Listener,
-                      SignedContent::Owner {
+class Session final : smtp::Client::Listener, Fates::Intender, Content::Owner {
  public:
   explicit Session(Outlet& outlet);
   Session(const Session&) = delete;
@@ -73,11 +69,9 @@ class Session final : smtp::Client::Listener,
   void say_goodbye();
   void after_event();
   void idle_no_more();
-  LargeBody& large_body(const Envelope& envelope);
-  smtp::Body& signed_content(Envelope& envelope, smtp::Body& content);
-  const Envelope* awaited_content() const;
-  size_t index(const Envelope& envelope) const {
-    return static_cast<size_t>(&envelope - envelopes_.data());
+  Content* awaited_content();
+  Content& content(const Envelope& envelope) {
+    return contents_[static_cast<size_t>(&envelope - envelopes_.data())];
   }
   void arm_deadline();
   void charge_phase();
@@ -108,9 +102,8 @@ class Session final : smtp::Client::Listener,
   void transaction_returned(smtp::TransactionNumber transaction) override;
   void dot_withheld(smtp::TransactionNumber transaction) override;
   void intent_durable(smtp::TransactionNumber transaction) override;
-  void body_loaded() override;
-  void read_again(SignedContent& content) override;
-  void content_signed(SignedContent& content) override;
+  void content_loaded() override;
+  void content_signed() override { resume(); }
   void session_opened() override;
   void session_failed(const smtp::Verdict& verdict) override;
 
@@ -120,11 +113,8 @@ class Session final : smtp::Client::Listener,
   SessionTls tls_;
   std::string sending_;  // of a handshake, or an alert: in place of block_
   std::array<Envelope, smtp::Client::transactions_open_max> envelopes_;
-  std::array<std::unique_ptr<LargeBody>, smtp::Client::transactions_open_max>
-      bodies_;  // of those with a large letter
-  std::array<std::unique_ptr<SignedContent>, smtp::Client::transactions_open_max>
-      signed_;                                           // where there are keys
-  std::array<uint32_t, smtp::stage_count> phases_us_{};  // since a transaction ended
+  std::array<Content, smtp::Client::transactions_open_max> contents_;  // of the envelopes
+  std::array<uint32_t, smtp::stage_count> phases_us_{};                // since a transaction ended
   io::Instant phase_began_{};
   smtp::Stage phase_ = smtp::Stage::connect;
   State state_ = State::connecting;
