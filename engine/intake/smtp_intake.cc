@@ -100,8 +100,8 @@ void SmtpIntake::reload(const SmtpListeners& wanted) {
 void SmtpIntake::Door::listening(io::Listen&, const io::Completion& completion) {
   if (completion.result < 0) {
     is_closing = true;
-    return intake->owner_.trouble(fmt::format(
-        "cannot listen on {}: {}", listener->policy.address, std::strerror(-completion.result)));
+    return intake->owner_.trouble(fmt::format("cannot listen on {}: {}", listener->policy.address,
+                                              std::strerror(-completion.result)));
   }
   accept.listener = close.socket = listen.socket;
   if (is_closing || intake->stopping_) return intake->close(*this);
