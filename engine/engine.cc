@@ -173,8 +173,10 @@ void Engine::run() {
   begun_ = true;
   warn();
   begin_.count_down();
-  proactor_->submit(signals_);
   coordinator_->start();
+  // A signal that came meanwhile waits: while it starts, it waits for files, and is not to be
+  // stopped.
+  proactor_->submit(signals_);
   loop_->run();
   proactor_->cancel(signals_);
   // A campaign may be finishing, which the coordinator is told of.

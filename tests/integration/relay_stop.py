@@ -5,10 +5,11 @@ import contextlib
 import pathlib
 import signal
 import socket
+import subprocess
 import tempfile
 import time
 
-from _sluice import Sink, log_records
+from _sluice import SLUICE, Sink, log_records
 from relay import Relay, wait_for
 
 
@@ -84,6 +85,20 @@ def a_next_hop_that_stalls_at_the_final_dot_is_waited_for_so_long(folder):
         print(f"a next hop that stalls: {ends_in_time(relay, 12):.1f} s")
 
 
+def an_engine_that_just_begins_ends_too(folder):
+    """Whenever in its start it is told: before it listens to signals they end it, later it ends itself."""
+    config = folder / "c.toml"
+    config.write_text(f'[engine]\nhostname = "relay.example"\nspool = "{folder}/spool"\nlog = "{folder}/log"\nshards = 2\n')
+    for ms in range(0, 100, 2):
+        engine = subprocess.Popen([SLUICE, "serve", "--config", config], stderr=subprocess.DEVNULL)
+        time.sleep(ms / 1000)
+        engine.send_signal(signal.SIGTERM)
+        try:
+            assert engine.wait(timeout=20) in (0, -signal.SIGTERM), (ms, engine.returncode)
+        finally:
+            engine.kill()
+
+
 def the_log_is_opened_anew(folder):
     with Sink() as sink, Relay(folder, sink.port) as relay:
         with relay.client() as client:
@@ -99,7 +114,7 @@ def the_log_is_opened_anew(folder):
 
 def main():
     for case in (idle_clients_are_told, one_in_the_middle_of_data_is_waited_for_so_long, one_that_ends_its_data_in_time_is_answered,
-                 a_next_hop_that_stalls_at_the_final_dot_is_waited_for_so_long, the_log_is_opened_anew):
+                 a_next_hop_that_stalls_at_the_final_dot_is_waited_for_so_long, an_engine_that_just_begins_ends_too, the_log_is_opened_anew):
         with tempfile.TemporaryDirectory() as folder:
             case(pathlib.Path(folder))
         print(f"{case.__name__}: passed", flush=True)
