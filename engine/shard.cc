@@ -68,7 +68,7 @@ Shard::Shard(io::EventLoop& loop, Mesh& mesh, const Setup& setup)
       finder_(loop, setup.dns),
       policies_(setup.index, finder_, setup.policies),
       ender_(loop, fates_, *this),
-      signing_desk_(loop),
+      signing_desk_(loop, counters()),
       sessions_(sessions_of(setup.socket_slots)),
       queue_news_{.shard = setup.index},
       queue_news_sent_(queue_news_) {

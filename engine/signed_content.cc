@@ -149,6 +149,7 @@ void SignedContent::sign_once() {
   signers_ = {next, signers_.end()};
   if (!signers_.empty()) {
     dkim::append_signature(signatures_, signers_.front(), hash_->header(), body_hash_, now);
+    desk_.count_signature(signers_.front().key->algorithm());
     signers_ = signers_.subspan(1);
   }
   if (signers_.empty()) take_signatures();

@@ -6,7 +6,8 @@
 
 namespace sluice::engine {
 
-SigningDesk::SigningDesk(io::EventLoop& loop) : loop_(loop), scratch_(step_bytes) {}
+SigningDesk::SigningDesk(io::EventLoop& loop, report::ShardCounters& counters)
+    : loop_(loop), counters_(counters), scratch_(step_bytes) {}
 
 void SigningDesk::turn_ended() {
   if (queue_.empty()) return;
@@ -20,6 +21,7 @@ void SigningDesk::turn_ended() {
     // An average: a signature during which another process had the core is no measure.
     if (is_signature) signature_costs_ += (now - then - signature_costs_) / 4;
   } while (!queue_.empty() && now - begin + signature_costs_ <= turn_budget);
+  counters_.dkim_signing_ns.add(static_cast<uint64_t>((now - begin).count()));
   if (!queue_.empty()) loop_.request_turn();
 }
 

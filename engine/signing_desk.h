@@ -12,6 +12,7 @@
 
 #include "engine/dkim/keyring.h"
 #include "engine/dkim/message_hash.h"
+#include "engine/report/counters.h"
 #include "io/event_loop.h"
 
 namespace sluice::engine {
@@ -29,7 +30,7 @@ class SigningDesk {
   /// Octets that are hashed at once: some 0.1 ms.
   static constexpr size_t step_bytes = 32768;
 
-  explicit SigningDesk(io::EventLoop& loop);
+  SigningDesk(io::EventLoop& loop, report::ShardCounters& counters);
 
   /// For messages whose signing begins from now on.
   void set_keys(dkim::KeyringPtr keys) { keys_ = std::move(keys); }
@@ -56,6 +57,9 @@ class SigningDesk {
     io::WallTime signed_at{};
   };
   Campaign& campaign(uint64_t uid) { return campaigns_[uid]; }
+  void count_signature(dkim::Algorithm algorithm) {
+    counters_.dkim_signatures[static_cast<size_t>(algorithm)].add();
+  }
   std::unique_ptr<dkim::MessageHash> lend_hash();
   void give_back(std::unique_ptr<dkim::MessageHash> hash);
   std::span<char> scratch() { return scratch_; }
@@ -64,6 +68,7 @@ class SigningDesk {
   static constexpr size_t hashes_kept_max = 64;
 
   io::EventLoop& loop_;
+  report::ShardCounters& counters_;
   dkim::KeyringPtr keys_;
   Queue queue_;
   std::unordered_map<uint64_t, Campaign> campaigns_;  // by uid

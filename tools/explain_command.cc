@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <ctime>
 
+#include "engine/dkim/keyring.h"
 #include "engine/dns/host_finder.h"
 #include "engine/dns/resolv_conf.h"
 #include "engine/intake/address.h"
@@ -34,6 +35,7 @@ Examples:
   sluice explain ann@example.net
   sluice explain example.net --priority urgent      a domain will do
   sluice explain ann@example.net --sender bounce@news.example
+  sluice explain ann@example.net --from news@news.example    which DKIM keys sign
   sluice explain ann@example.net --at '2026-11-22 05:27'
   sluice explain ann@example.net --json | jq -r '.timeline[] | [.time, .event] | @tsv'
 
@@ -41,7 +43,7 @@ Exit codes: 0 done, 64 usage, 69 io_uring is not to be had, 78 configuration.
 )";
 
 struct Arguments {
-  std::string address, next_hop, at, sender;
+  std::string address, next_hop, at, sender, from;
   ConfigurationOptions configuration;
   std::optional<engine::Priority> priority;
   bool json = false;
@@ -62,6 +64,9 @@ void declare(CLI::App& app, Arguments& arguments) {
       ->type_name("HOST:PORT");
   app.add_option("--sender", arguments.sender,
                  "As a campaign of this envelope sender: what it is sent from")
+      ->type_name("ADDRESS");
+  app.add_option("--from", arguments.from,
+                 "As a message of this author (From): which DKIM keys sign it; default: --sender's")
       ->type_name("ADDRESS");
   arguments.configuration.declare_spool(app);
   arguments.configuration.declare_config(app);
@@ -93,6 +98,15 @@ std::string take_address(const std::string& text, Explanation& out) {
   if (!parts) return fmt::format("'{}' is not an address: {}", text, parts.error());
   out.domain = out.address.substr(parts->local_bytes + 1);
   return "";
+}
+
+/// Which keys sign messages of this author.
+void find_signatures(const engine::Config& config, Explanation& out) {
+  std::map<std::string, std::vector<engine::DkimPolicy>, std::less<>> by_domain;
+  for (const engine::DkimPolicy& policy : config.dkim) by_domain[policy.domain].push_back(policy);
+  out.has_keys = !by_domain.empty();
+  if (const auto* const found = engine::dkim::for_author(by_domain, out.author))
+    out.signatures = *found;
 }
 
 /// What DNS says: the hosts, and of the domain's MTA-STS policy.
@@ -151,6 +165,11 @@ int explain_command(int argc, char** argv) {
   }
   if (const std::string mistake = take_address(arguments.address, out); !mistake.empty())
     return complain(terminal_text(mistake), EX_USAGE);
+  out.author =
+      engine::dkim::author_domain(arguments.from.empty() ? arguments.sender : arguments.from);
+  if (!arguments.from.empty() && out.author.empty())
+    return complain(terminal_text("--from " + arguments.from + ": write an address"), EX_USAGE);
+  find_signatures(*config, out);
   out.policy = config->destination(out.domain, "", config->sender(arguments.sender).source);
   out.lines = policy_table(*config, out.domain, arguments.sender);
   out.notices = config->notices;

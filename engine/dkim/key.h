@@ -16,6 +16,7 @@ using Digest = std::array<uint8_t, 32>;  // SHA-256
 
 /// RFC 6376 section 3.3.1, RFC 8463 section 3.
 enum class Algorithm : uint8_t { rsa_sha256, ed25519_sha256 };
+inline constexpr size_t algorithms = 2;
 std::string_view name(Algorithm algorithm);  // as in the tag a=
 
 class Key;

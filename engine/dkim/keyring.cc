@@ -37,12 +37,8 @@ Keyring::Keyring(std::vector<Signer> signers) {
 }
 
 std::span<const Signer> Keyring::of(std::string_view domain) const {
-  while (!domain.empty()) {
-    if (const auto found = signers_.find(domain); found != signers_.end()) return found->second;
-    const size_t dot = domain.find('.');
-    domain.remove_prefix(dot == domain.npos ? domain.size() : dot + 1);
-  }
-  return {};
+  const auto* const found = for_author(signers_, domain);
+  return found ? std::span<const Signer>(*found) : std::span<const Signer>();
 }
 
 std::string author_domain(std::string_view from) {

@@ -24,6 +24,19 @@ struct Signer {
   bool signs_at(io::WallTime now) const { return now >= start && now < end; }
 };
 
+/// Of what is kept by domain, that for messages of an author at `domain` (lower case, A-labels):
+/// the domain's own, else that of the closest one that it is below; null when there is none.
+template <class Kept>
+const Kept* for_author(const std::map<std::string, Kept, std::less<>>& by_domain,
+                       std::string_view domain) {
+  while (!domain.empty()) {
+    if (const auto found = by_domain.find(domain); found != by_domain.end()) return &found->second;
+    const size_t dot = domain.find('.');
+    domain.remove_prefix(dot == domain.npos ? domain.size() : dot + 1);
+  }
+  return nullptr;
+}
+
 /// The keys of a configuration. Immutable, for all shards.
 class Keyring {
  public:
@@ -33,8 +46,7 @@ class Keyring {
   explicit Keyring(std::vector<Signer> signers);
 
   bool is_empty() const { return signers_.empty(); }
-  /// For messages of an author at `domain` (lower case, A-labels): those of the domain itself, else
-  /// of the closest one that it is below. Empty when there are none.
+  /// for_author(); empty when there are none.
   std::span<const Signer> of(std::string_view domain) const;
   /// How much longer signatures make a message, at most.
   size_t bytes_max() const { return bytes_max_; }

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <deque>
 
+#include "engine/dkim/key.h"
 #include "engine/smtp/stage.h"
 #include "engine/tls_outcome.h"
 
@@ -67,6 +68,8 @@ struct alignas(128) ShardCounters {
   Counter sessions_failed;  // that no host took
   /// Outcomes of TLS, by policy and result.
   std::array<std::array<Counter, tls_results>, tls_policy_types> tls;
+  std::array<Counter, dkim::algorithms> dkim_signatures;  // made, by algorithm
+  Counter dkim_signing_ns;  // that they took, with all that is read and hashed for them
   /// Waits in a phase, up to the end of a transaction or session. A phase without a wait (its reply
   /// came with another one's) is not counted.
   std::array<Histogram<phase_bounds_us>, smtp::stage_count> phases;

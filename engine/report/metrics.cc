@@ -21,7 +21,7 @@ using prometheus::ClientMetric;
 using prometheus::MetricFamily;
 using prometheus::MetricType;
 
-constexpr double us_per_s = 1e6;
+constexpr double us_per_s = 1e6, ns_per_s = 1e9;
 
 using Labels = std::vector<ClientMetric::Label>;
 
@@ -148,6 +148,16 @@ void put_shards(Page& page) {
       page.value(sum, {{"policy", std::string(name(static_cast<TlsPolicyType>(policy)))},
                        {"result", std::string(name(static_cast<TlsResult>(result)))}});
     }
+
+  page.family(MetricType::Counter, "sluice_dkim_signatures_total",
+              "DKIM signatures made, by algorithm.");
+  for (size_t i = 0; i < dkim::algorithms; ++i)
+    page.value(
+        page.sum([i](const ShardCounters& shard) -> auto& { return shard.dkim_signatures[i]; }),
+        {{"algorithm", std::string(dkim::name(static_cast<dkim::Algorithm>(i)))}});
+  page.counter("sluice_dkim_signing_seconds_total",
+               "Time that signing took, with all that was read and hashed for it.",
+               page.sum(&ShardCounters::dkim_signing_ns) / ns_per_s);
 
   page.family(MetricType::Histogram, "sluice_phase_duration_seconds",
               "Waits within a phase of a session, by phase.");

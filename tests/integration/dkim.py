@@ -3,6 +3,7 @@
 the relay, newsletters of every shape, notices, 5 MB. Keys come and go by time and by SIGHUP; are told apart from what is published; and do not leak."""
 # timeout_s: 300
 import datetime
+import json
 import os
 import pathlib
 import re
@@ -138,6 +139,23 @@ def newsletters_are_verified(world, folder):
     print(f"{len(NEWSLETTERS)} newsletters: all of their messages are verified")
 
 
+def explain_tells_which_keys_sign(world, folder):
+    (folder / "c.toml").write_text(f'[engine]\nspool = "{folder}/spool"\n[destination."*"]\nnext_hop = ["127.0.0.1:9"]\n'
+                                   + section(world.folder, DOMAIN, "r1", "end = 2026-01-01T00:00:00Z\n") + section(world.folder, DOMAIN, "e1"))
+
+    def explained(*options):
+        done = subprocess.run([SLUICE, "explain", "ann@x.example", "--config", folder / "c.toml", *options], capture_output=True, text=True, timeout=30)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def signs(*options):
+        return [(row["selector"], row["domain"], row["signs"]) for row in json.loads(explained("--json", *options)).get("dkim", [])]
+
+    assert signs("--from", f"News <news@mail.{DOMAIN}>") == signs("--sender", f"bounce@{DOMAIN}") == [("r1", DOMAIN, False), ("e1", DOMAIN, True)]
+    assert signs("--from", "a@other.example") == signs() == []
+    assert "no more since 2026-01-01" in explained("--from", f"a@{DOMAIN}") and "--from ADDRESS tells" in explained()
+
+
 def notices_are_signed(world, folder):
     """They are of MAILER-DAEMON at the engine's own name."""
     got = folder / "got"
@@ -231,7 +249,8 @@ def main():
     with tempfile.TemporaryDirectory() as keys:
         world = World(pathlib.Path(keys))
         try:
-            for case in (odd_messages_are_verified, who_signs_is_decided_by_the_author, newsletters_are_verified, notices_are_signed,
+            for case in (odd_messages_are_verified, who_signs_is_decided_by_the_author, newsletters_are_verified,
+                         explain_tells_which_keys_sign, notices_are_signed,
                          keys_come_and_go_without_a_restart, what_is_published_is_compared, an_engine_with_keys_leaves_no_core_dump):
                 with tempfile.TemporaryDirectory() as folder:
                     case(world, pathlib.Path(folder))

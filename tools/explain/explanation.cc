@@ -134,6 +134,24 @@ std::string Explanation::sources_text() const {
   return out;
 }
 
+/// Which keys sign the message, and when.
+std::string Explanation::signatures_text() const {
+  if (!has_keys) return "";
+  if (author.empty())
+    return "\nSigned (DKIM): as the From field has it; --from ADDRESS tells by which keys\n";
+  std::string out = fmt::format("\nSigned (DKIM), From at {}\n", terminal_text(author));
+  if (signatures.empty()) out += "  by no key\n";
+  for (const engine::DkimPolicy& by : signatures) {
+    out += fmt::format("  {} d={} {}", fitted("s=" + by.selector, 16), fitted(by.domain, 30),
+                       terminal_text(by.key));
+    if (now < by.start) out += fmt::format(", from {} on", clock_text(by.start));
+    if (by.end != io::WallTime::max())
+      out += fmt::format(", {} {}", now < by.end ? "until" : "no more since", clock_text(by.end));
+    out += "\n";
+  }
+  return out;
+}
+
 /// The domain's MTA-STS policy: what is kept, and whether DNS speaks of another.
 std::string Explanation::policy_text() const {
   if (!policy_id && !has_policy_in_force()) return "";
@@ -257,6 +275,7 @@ std::string Explanation::text() const {
   std::string out = fmt::format("{}\n", address.empty() ? domain : address);
   out += hosts_text();
   out += sources_text();
+  out += signatures_text();
   out += policy_text();
   out += waiting_text();
   out += lines_text("Limits, TLS, hold", "");
@@ -281,6 +300,11 @@ std::string Explanation::json() const {
                               {"local", from.text()},
                               {"hostname", from.hostname.empty() ? hostname : from.hostname},
                               {"weight", from.weight}});
+  for (const engine::DkimPolicy& by : signatures)
+    out["dkim"].push_back({{"domain", by.domain},
+                           {"selector", by.selector},
+                           {"key", by.key},
+                           {"signs", now >= by.start && now < by.end}});
   if (const auto& failure = hosts->failure)
     out["failure"] = {{"permanent", failure->result == engine::smtp::Result::permanent},
                       {"enhanced", enhanced_text(failure->enhanced)},

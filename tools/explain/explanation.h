@@ -38,6 +38,9 @@ struct Explanation {
   engine::Priority priority = engine::Priority::normal;
   engine::DestinationPolicy policy;
   std::vector<PolicyLine> lines;
+  std::string author;                          // domain of the From field; "": nobody said
+  bool has_keys = false;                       // for DKIM, of whatever domain
+  std::vector<engine::DkimPolicy> signatures;  // that such a message gets, in their time
   engine::dns::HostListPtr hosts;
   std::optional<std::string> policy_id;                // of MTA-STS, as DNS has it
   std::optional<engine::sts::KeptPolicy> kept_policy;  // as the spool has it
@@ -53,6 +56,7 @@ struct Explanation {
   const PolicyLine& line(std::string_view key) const;
   std::string hosts_text() const;
   std::string sources_text() const;
+  std::string signatures_text() const;
   bool has_policy_in_force() const { return kept_policy && now < kept_policy->expires; }
   std::string policy_text() const;
   std::string lines_text(std::string_view heading, std::string_view prefix) const;

@@ -116,7 +116,8 @@ class SigningDeskTest : public testing::Test, public SignedContent::Owner {
 
   Clockwork clockwork_;
   io::EventLoop loop_{clockwork_};
-  SigningDesk desk_{loop_};
+  report::ShardCounters counters_;
+  SigningDesk desk_{loop_, counters_};
   const MailingPtr letters_ = campaign("From: a@b.example\n\nx\n");
   Text text_;
   MailingPtr merge_from_;
@@ -153,6 +154,7 @@ TEST_F(SigningDeskTest, puts_a_signature_of_each_key_before_the_message) {
   EXPECT_EQ(count(signatures, "DKIM-Signature:"), 2u);
   EXPECT_EQ(count(signatures, body_hash(message)), 2u);
   EXPECT_EQ(signed_, 1u);
+  EXPECT_EQ(counters_.dkim_signatures[1].value(), 2u);
 }
 
 TEST_F(SigningDeskTest, leaves_a_message_alone_whose_author_has_no_key) {

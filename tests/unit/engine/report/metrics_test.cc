@@ -38,6 +38,8 @@ TEST(Metrics, sums_the_shards) {
   counters.shards[2].delivered.add(40);
   counters.shards[1].delivery.observe(20'000);
   counters.shards[2].delivery.observe(2'000'000);
+  for (const size_t shard : {0, 1}) counters.shards[shard].dkim_signatures[1].add(3);
+  counters.shards[1].dkim_signing_ns.add(1'500'000);
   counters.engine.accepted.add(77);
   counters.engine.held.set(5);
   for (const size_t shard : {0, 2})
@@ -50,7 +52,10 @@ TEST(Metrics, sums_the_shards) {
        {"\nsluice_recipients_fates_total{fate=\"delivered\"} 42\n",
         "\nsluice_recipients_accepted_total 77\n", "\nsluice_recipients_held 5\n",
         "\nsluice_tls_connections_total{policy=\"sts\",result=\"sts-webpki-invalid\"} 2\n",
-        "\nsluice_ready 1\n", "\nsluice_delivery_duration_seconds_count 2\n",
+        "\nsluice_dkim_signatures_total{algorithm=\"rsa-sha256\"} 0\n",
+        "\nsluice_dkim_signatures_total{algorithm=\"ed25519-sha256\"} 6\n",
+        "\nsluice_dkim_signing_seconds_total 0.0015\n", "\nsluice_ready 1\n",
+        "\nsluice_delivery_duration_seconds_count 2\n",
         "\nsluice_delivery_duration_seconds_sum 2.02\n",
         "\nsluice_delivery_duration_seconds_bucket{le=\"0.03\"} 1\n",
         "\nsluice_delivery_duration_seconds_bucket{le=\"+Inf\"} 2\n"})
