@@ -123,7 +123,7 @@ std::vector<std::string> Scenario::files(const std::string& folder) {
 
 void Scenario::start(bool until_empty) {
   CHECK(!engine_);
-  engine_ = std::make_unique<SimulatedEngine>(world, config_, until_empty, socket_slots);
+  engine_ = std::make_unique<SimulatedEngine>(world, config_, until_empty, socket_slots, keys);
   CHECK(engine_->error().empty());
 }
 

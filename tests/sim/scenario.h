@@ -50,7 +50,9 @@ class Scenario {
 
   World world;
   NameServer names;
-  uint32_t socket_slots = 1000;  // of a shard of the engine that is started next
+  // Of the engine that is started next:
+  uint32_t socket_slots = 1000;  // of a shard
+  engine::dkim::KeyringPtr keys;
 
   /// A mail server on `address` (port 25), which DNS knows as `name`.
   MailServer& add_host(const std::string& name, const std::string& address);
@@ -88,6 +90,7 @@ class Scenario {
   /// All lines but `accepted`.
   std::vector<LogLine> log() const { return log(""); }
   const engine::Totals& totals() const { return engine_->totals(); }
+  const engine::report::Counters& counters() const { return engine_->counters(); }
 
   static io::SocketAddress address(const std::string& ip);
 

@@ -21,18 +21,18 @@ engine::Config config_of(std::string toml, unsigned servers) {
 }
 
 SimulatedEngine::SimulatedEngine(World& world, const engine::Config& config, bool until_empty,
-                                 uint32_t socket_slots)
+                                 uint32_t socket_slots, const engine::dkim::KeyringPtr& keys)
     : world_(world), process_(world.start()), mesh_(config.shards), counters_(config.shards) {
   for (unsigned i = 0; i < config.shards; ++i)
     cores_.push_back(std::make_unique<Core>(process_.proactor()));
-  error_ = open(config, until_empty, socket_slots);
+  error_ = open(config, until_empty, socket_slots, keys);
   if (!error_.empty()) return;
   coordinator_->start();
   for (const auto& core : cores_) core->proactor.drive([&loop = core->loop] { loop.turn(); });
 }
 
 std::string SimulatedEngine::open(const engine::Config& config, bool until_empty,
-                                  uint32_t socket_slots) {
+                                  uint32_t socket_slots, const engine::dkim::KeyringPtr& keys) {
   auto opened = spool::Spool::open(cores_[0]->loop, config.spool);
   if (!opened) return opened.error().message;
   spool_ = std::move(*opened);
@@ -56,6 +56,7 @@ std::string SimulatedEngine::open(const engine::Config& config, bool until_empty
         .socket_slots = socket_slots,
         .in_doubt = config.in_doubt,
         .dns = {.servers = config.dns_servers, .trust = config.dnssec, .hostname = config.hostname},
+        .keys = keys,
         .notices = {.spool = config.spool,
                     .hostname = config.hostname,
                     .postmaster = config.postmaster,

@@ -22,9 +22,9 @@ engine::Config config_of(std::string toml, unsigned servers = 0);
 class SimulatedEngine final : engine::Coordinator::Observer {
  public:
   /// Opens everything and begins. It may die, or be refused by the disk, while it does: see
-  /// error(). Each shard believes to have `socket_slots`.
+  /// error(). Each shard believes to have `socket_slots`, and signs with `keys`.
   SimulatedEngine(World& world, const engine::Config& config, bool until_empty,
-                  uint32_t socket_slots = 1000);
+                  uint32_t socket_slots = 1000, const engine::dkim::KeyringPtr& keys = nullptr);
   SimulatedEngine(const SimulatedEngine&) = delete;
   SimulatedEngine& operator=(const SimulatedEngine&) = delete;
   /// Of an engine that is dead, or has stopped.
@@ -43,6 +43,7 @@ class SimulatedEngine final : engine::Coordinator::Observer {
   const engine::Totals& totals() const { return coordinator_->totals(); }
   const std::vector<uint64_t>& accepted() const { return accepted_; }
   const std::vector<std::string>& refused() const { return refused_; }
+  const engine::report::Counters& counters() const { return counters_; }
 
  private:
   struct Core {
@@ -52,7 +53,8 @@ class SimulatedEngine final : engine::Coordinator::Observer {
     std::unique_ptr<engine::Shard> shard;
   };
 
-  std::string open(const engine::Config& config, bool until_empty, uint32_t socket_slots);
+  std::string open(const engine::Config& config, bool until_empty, uint32_t socket_slots,
+                   const engine::dkim::KeyringPtr& keys);
   void let_everything_fail();
 
   void campaign_accepted(const spool::CampaignInfo& info, uint32_t) override {

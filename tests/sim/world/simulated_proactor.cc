@@ -296,6 +296,8 @@ void SimulatedProactor::wake(io::Proactor& from) {
                [this] { is_woken_ = true; });
 }
 
+io::Instant SimulatedProactor::clock() const { return world_.now_ += world_.work; }
+
 void SimulatedProactor::drive(std::function<void()> turn) {
   turn_ = std::move(turn);
   quiet_turns_ = 0;

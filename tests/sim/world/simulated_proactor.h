@@ -24,6 +24,7 @@ class SimulatedProactor final : public io::Proactor {
   void cancel(io::Op& op) override;
   unsigned wait(io::Instant until, unsigned budget) override;
   io::Instant now() const override { return now_; }
+  io::Instant clock() const override;
   io::WallTime wall() const override { return wall_; }
   uint64_t random() override;
   void wake(io::Proactor& from) override;

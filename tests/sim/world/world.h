@@ -78,6 +78,9 @@ class World {
   static constexpr uint64_t steps_max = 20'000'000;
   unsigned crashes() const { return crashes_; }
 
+  /// What is done between two looks at the clock within a turn (io::Proactor::clock()) takes.
+  io::Duration work{};
+
   FaultPlan faults;
   Random& random() { return random_; }
   Disk& disk() { return disk_; }
