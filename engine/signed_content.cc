@@ -96,7 +96,12 @@ size_t SignedContent::hash_some(size_t bytes_max) {
   if (!content_->is_ready()) return 0;
   const std::span<char> scratch = desk_.scratch().first(bytes_max);
   const size_t octets = content_->read(scratch);
-  hash_->update({scratch.data(), octets});
+  const std::string_view piece(scratch.data(), octets);
+  const SigningDesk::Campaign* const known = stage_ == Stage::header ? campaign() : nullptr;
+  if (known && known->beginning)
+    hash_->update_header(piece);
+  else
+    hash_->update(piece);
   return octets;
 }
 

@@ -25,12 +25,16 @@ void MessageHash::clear() {
   is_empty_line_ = true;
 }
 
-void MessageHash::update(std::string_view wire) {
+std::string_view MessageHash::update_header(std::string_view wire) {
   while (!is_in_body_) {
     const std::string_view octets = body_.unstuffing.next_line(wire);
-    if (octets.empty()) return;
+    if (octets.empty()) break;
     take_header(octets);
   }
+  return wire;
+}
+
+void MessageHash::update_body(std::string_view wire) {
   for (std::string_view octets; !(octets = body_.unstuffing.next_lines(wire)).empty();)
     body_.hash.update(octets);
 }

@@ -35,7 +35,10 @@ class MessageHash {
   };
 
   void clear();
-  void update(std::string_view wire);
+  void update(std::string_view wire) { update_body(update_header(wire)); }
+  /// Takes the header's part of `wire` alone; returns the rest. Before resume_body(), what comes
+  /// behind the header need not be hashed.
+  std::string_view update_header(std::string_view wire);
   /// The header is over: header() is whole.
   bool is_in_body() const { return is_in_body_; }
   const SignedHeader& header() const { return header_; }
@@ -48,6 +51,7 @@ class MessageHash {
 
  private:
   void take_header(std::string_view octets);
+  void update_body(std::string_view wire);
 
   SignedHeader header_;
   Body body_;

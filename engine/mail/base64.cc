@@ -24,10 +24,11 @@ void append_base64(std::string& out, std::string_view octets) {
   const auto octet = [&](size_t at) {
     return static_cast<uint32_t>(static_cast<unsigned char>(octets[at]));
   };
-  const auto put = [&](uint32_t group, unsigned digits) {
-    for (unsigned i = 0; i < 4; ++i) {
-      out.push_back(i < digits ? alphabet[group >> (18 - 6 * i) & 63] : '=');
-    }
+  out.resize(out.size() + base64_bytes(octets.size()));
+  char* next = out.data() + out.size() - base64_bytes(octets.size());
+  const auto put = [&next](uint32_t group, unsigned digits) {
+    for (unsigned i = 0; i < 4; ++i)
+      *next++ = i < digits ? alphabet[group >> (18 - 6 * i) & 63] : '=';
   };
   size_t at = 0;
   for (; at + 3 <= octets.size(); at += 3)

@@ -174,6 +174,16 @@ TEST(MessageHash, of_a_message_without_a_body_is_of_none) {
   }
 }
 
+TEST(MessageHash, takes_a_header_alone_and_gives_back_what_comes_behind) {
+  MessageHash hash;
+  EXPECT_EQ(hash.update_header("From: a@x.example\r\nTo: "), "");
+  EXPECT_FALSE(hash.is_in_body());
+  EXPECT_EQ(hash.update_header("b@x.example\r\n\r\n.text\r\n"), ".text\r\n");
+  EXPECT_TRUE(hash.is_in_body());
+  EXPECT_EQ(hash.update_header("more"), "more");
+  EXPECT_EQ(hash.finish(), MessageHash().finish()) << "nothing of the body is hashed";
+}
+
 TEST(MessageHash, goes_on_behind_what_another_one_has_read) {
   MessageHash first, second;
   first.update("From: a\r\n\r\nthe same\r\n");
