@@ -66,7 +66,7 @@ void PolicyKeeper::take_fetches() {
       continue;
     }
     --downloads_;
-    Fetched fetched = std::move(fetch.download->result());
+    Fetched fetched = fetch.download->result();
     const std::string domain = at->first, id = fetch.id;
     at = fetches_.erase(at);
     ended(domain, id, std::move(fetched));

@@ -5,11 +5,11 @@
 #include <cstdint>
 #include <string_view>
 
-#include "engine/sts/http_reply.h"
+#include "engine/https/reply.h"
 #include "io/check.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  using namespace sluice::engine::sts;
+  using namespace sluice::engine::https;
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   const auto over = read_reply(text, true);
   CHECK(!over || *over);

@@ -1,4 +1,4 @@
-#include "engine/sts/http_reply.h"
+#include "engine/https/reply.h"
 
 #include <strings.h>
 
@@ -7,10 +7,10 @@
 #include <cstdint>
 #include <utility>
 
-namespace sluice::engine::sts {
+namespace sluice::engine::https {
 namespace {
 
-using Read = std::expected<std::optional<HttpReply>, std::string_view>;
+using Read = std::expected<std::optional<Reply>, std::string_view>;
 
 constexpr std::string_view breaks_off = "the answer breaks off";
 
@@ -34,7 +34,7 @@ std::optional<uint64_t> number_of(std::string_view text, int base) {
 
 /// What a head says of the body behind it.
 struct Head {
-  HttpReply reply;
+  Reply reply;
   std::optional<uint64_t> length;
   bool is_chunked = false;
 };
@@ -78,7 +78,7 @@ std::optional<Head> head_of(std::string_view text) {
 }
 
 /// RFC 9112 section 7.1; what follows the last chunk is of no interest.
-Read read_chunks(HttpReply&& reply, std::string_view octets) {
+Read read_chunks(Reply&& reply, std::string_view octets) {
   for (;;) {
     const size_t end = octets.find("\r\n");
     if (end == octets.npos) return std::nullopt;
@@ -120,8 +120,8 @@ Read read_reply(std::string_view octets, bool is_over) {
     break;
   }
   if (is_over) return std::unexpected(breaks_off);
-  if (octets.size() > HttpReply::octets_max) return std::unexpected("the answer is too long");
+  if (octets.size() > Reply::octets_max) return std::unexpected("the answer is too long");
   return std::nullopt;
 }
 
-}  // namespace sluice::engine::sts
+}  // namespace sluice::engine::https

@@ -1,8 +1,8 @@
-#include "engine/sts/http_reply.h"
+#include "engine/https/reply.h"
 
 #include <gtest/gtest.h>
 
-namespace sluice::engine::sts {
+namespace sluice::engine::https {
 namespace {
 
 /// "200 text/plain: body", "more", or the error.
@@ -13,7 +13,7 @@ std::string read(std::string_view octets, bool is_over = false) {
   return std::to_string((*reply)->status) + " " + (*reply)->type + ": " + (*reply)->body;
 }
 
-TEST(HttpReply, ends_with_its_length_its_last_chunk_or_the_connection) {
+TEST(HttpsReply, ends_with_its_length_its_last_chunk_or_the_connection) {
   EXPECT_EQ(read("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n\r\nbody+"),
             "200 text/plain: body");
   EXPECT_EQ(
@@ -25,7 +25,7 @@ TEST(HttpReply, ends_with_its_length_its_last_chunk_or_the_connection) {
             "204 : ");
 }
 
-TEST(HttpReply, is_not_whole_where_it_is_cut) {
+TEST(HttpsReply, is_not_whole_where_it_is_cut) {
   for (const std::string whole :
        {"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n"})
@@ -35,7 +35,7 @@ TEST(HttpReply, is_not_whole_where_it_is_cut) {
     }
 }
 
-TEST(HttpReply, is_none_where_it_is_malformed) {
+TEST(HttpsReply, is_none_where_it_is_malformed) {
   const std::string none = "it does not answer in HTTP/1.1";
   for (const char* head :
        {"", "250 ok", "HTTP/2 200 OK", "HTTP/1.1 2x0 OK", "HTTP/1.1 099 OK", "HTTP/1.1 2000 OK",
@@ -49,11 +49,11 @@ TEST(HttpReply, is_none_where_it_is_malformed) {
   EXPECT_EQ(read(chunked + "ffffffffffffffff\r\nabcd"), "more");
 }
 
-TEST(HttpReply, is_no_longer_than_it_may_be) {
-  const std::string head = "HTTP/1.1 200 OK\r\n\r\n", body(HttpReply::octets_max + 1, 'x');
+TEST(HttpsReply, is_no_longer_than_it_may_be) {
+  const std::string head = "HTTP/1.1 200 OK\r\n\r\n", body(Reply::octets_max + 1, 'x');
   EXPECT_EQ(read(head + body), "the answer is too long");
   EXPECT_EQ(read(body), "the answer is too long");
 }
 
 }  // namespace
-}  // namespace sluice::engine::sts
+}  // namespace sluice::engine::https
