@@ -6,6 +6,8 @@
 namespace sluice::engine {
 namespace {
 
+constexpr uint8_t tls_is_optional = 64;  // among the flags
+
 void put_text(std::string& out, std::string_view text) {
   CHECK(text.size() <= CampaignMessage::text_bytes_max);
   put_leb128(out, text.size());
@@ -32,7 +34,9 @@ std::expected<CampaignMessage, spool::ErrorCode> CampaignMessage::decode(spool::
   if (written_by > version) return std::unexpected(spool::ErrorCode::newer_version);
 
   CampaignMessage message;
-  message.recipients_need = static_cast<uint8_t>(reader.integer(UINT8_MAX));
+  const auto flags = static_cast<uint8_t>(reader.integer(UINT8_MAX));
+  message.recipients_need = flags & static_cast<uint8_t>(~tls_is_optional);
+  message.is_tls_optional = (flags & tls_is_optional) != 0;
   message.notices = take_choice(reader, Notices::sender);
   message.priority = take_choice(reader, Priority::non_urgent);
   message.dsn.notify = static_cast<smtp::Notify>(reader.integer(smtp::notify_most));
@@ -56,7 +60,7 @@ std::string CampaignMessage::encode() const {
   std::string out;
   out.reserve(content.size() + 512);
   put_leb128(out, version);
-  put_leb128(out, recipients_need);
+  put_leb128(out, recipients_need | (is_tls_optional ? tls_is_optional : 0u));
   put_leb128(out, static_cast<uint8_t>(notices));
   put_leb128(out, static_cast<uint8_t>(priority));
   put_leb128(out, dsn.notify);

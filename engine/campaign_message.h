@@ -30,6 +30,9 @@ struct CampaignMessage {
 
   /// Flags: what at least one recipient needs (an or of Recipient::needs_8bit and needs_smtputf8).
   uint8_t recipients_need = 0;
+  /// Flag 64: it goes whatever DANE and MTA-STS say (RFC 8689's TLS-Required: No), and what TLS
+  /// comes to is told to nobody: a TLS report.
+  bool is_tls_optional = false;
   Notices notices = Notices::log;
   Priority priority = Priority::normal;
   smtp::DsnRequest dsn;  // of the submitter

@@ -32,8 +32,8 @@ struct SecurityPolicy {
   std::string auth_user;  // "": no login
   std::string auth_password_file;
   bool mta_sts = true;
-  bool has_dane() const { return dane && tls != TlsPolicy::none; }
-  bool has_mta_sts() const { return mta_sts && tls != TlsPolicy::none; }
+  /// A PEM file: who vouches for web servers that stand for the destination.
+  std::string authorities() const;
   friend bool operator==(const SecurityPolicy&, const SecurityPolicy&) = default;
 };
 struct Protection;
@@ -64,6 +64,7 @@ struct DestinationPolicy {
   double rate_per_s = 0;  // 0: unlimited
   HoldPolicy hold = HoldPolicy::no;
   SecurityPolicy security;
+  bool is_tls_optional = false;  // for the sake of the message: CampaignMessage has it
   /// What the files of `security` hold, where an engine goes by it; else null.
   ProtectionPtr protection;
   std::array<io::Duration, smtp::stage_count> timeout{};  // by Stage; dns and auth have fixed ones
@@ -80,6 +81,13 @@ struct DestinationPolicy {
     friend bool operator==(const Expire&, const Expire&) = default;
   } expire;
 
+  /// TLSA records and MTA-STS policies count.
+  bool has_dane() const {
+    return security.dane && security.tls != TlsPolicy::none && !is_tls_optional;
+  }
+  bool has_mta_sts() const {
+    return security.mta_sts && security.tls != TlsPolicy::none && !is_tls_optional;
+  }
   friend bool operator==(const DestinationPolicy&, const DestinationPolicy&) = default;
 };
 
@@ -148,6 +156,11 @@ struct Config {
   std::string postmaster;
   std::vector<ListenPolicy> listen;
   std::string admin_address, admin_token_file;
+  struct TlsReport {
+    std::string from;                   // "": none are made
+    std::string organization, contact;  // "": as of `from`
+    friend bool operator==(const TlsReport&, const TlsReport&) = default;
+  } tls_report;
   std::vector<DkimPolicy> dkim;
   std::vector<SenderPolicy> senders;
   std::vector<SourceAddress> sources;

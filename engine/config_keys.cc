@@ -84,6 +84,9 @@ constexpr ConfigSection sections[] = {
     {"listen", "[[listen]]",
      "An SMTP server for mail to relay; one section for each address. None: no server."},
     {"admin", "[admin]", "The HTTP interface for metrics and control."},
+    {"tls_report", "[tls_report]",
+     "Reports of what TLS came to, by day, to domains that ask for them (RFC 8460). None are made "
+     "unless `from` is set; changes need a restart."},
     {"dkim", "[[dkim.\"DOMAIN\"]]",
      "A DKIM signature (docs/dkim.md) for messages whose From is of `DOMAIN`, or of one below it "
      "that "
@@ -339,6 +342,17 @@ constexpr ConfigKey keys[] = {
     {"admin", "token_file", file, "\"\"", "", "", "", true,
      "File with the token that callers must show. Empty: loopback only, read only.",
      into<Config, &Config::admin_token_file>},
+
+    {"tls_report", "from", mailbox, "\"\"", "", "", "", true,
+     "Who sends reports: an address of a domain that has a `[[dkim.\"DOMAIN\"]]` section, or "
+     "receivers pass them over. Empty: none are made.",
+     into<Config, &Config::tls_report, &Config::TlsReport::from>},
+    {"tls_report", "organization", text, "\"\"", "", "", "", true,
+     "Its name in reports. Empty: the domain of `from`.",
+     into<Config, &Config::tls_report, &Config::TlsReport::organization>},
+    {"tls_report", "contact", text, "\"\"", "", "", "", true,
+     "Whom readers may ask: an address or a URL. Empty: `from`.",
+     into<Config, &Config::tls_report, &Config::TlsReport::contact>},
 
     {"dkim", "selector", selector, "", "", "", "", false,
      "Selector: the key is published at `SELECTOR._domainkey.DOMAIN`.",

@@ -17,6 +17,7 @@
 #include "engine/config_value.h"
 #include "engine/dkim/key.h"
 #include "engine/intake/users.h"
+#include "engine/mail/charset.h"
 #include "engine/nearest_name.h"
 #include "engine/protection.h"
 #include "engine/tls/context.h"
@@ -71,6 +72,7 @@ class Reader {
   void check_listener(const ListenPolicy& listener, const toml::table& table);
   void check_certificate(const ListenPolicy& listener, const toml::table& table);
   void check_admin(const toml::table& table);
+  void check_tls_report(const toml::table& document);
   void check_destinations();
   void check_security(const Config::Section& section);
   void check_file(const std::string& file, unsigned line, std::string field);
@@ -201,7 +203,7 @@ void Reader::store_standards(std::string_view section, void* target) {
 
 void Reader::set_standards() {
   config_.source = path_;
-  for (const std::string_view section : {"engine", "dns", "report", "admin"})
+  for (const std::string_view section : {"engine", "dns", "report", "admin", "tls_report"})
     store_standards(section, &config_);
 }
 
@@ -209,6 +211,7 @@ void Reader::read(const toml::table& document) {
   for (const auto& [key, node] : document) read_top(key, node);
   check_destinations();
   check_sources();
+  check_tls_report(document);
 }
 
 void Reader::read_top(const toml::key& key, const toml::node& node) {
@@ -453,6 +456,36 @@ void Reader::check_admin(const toml::table& table) {
   if (address && !text.starts_with("127.") && !text.starts_with("[::1]"))
     add_error(line_of(*table.get("address")), "admin.address",
               fmt::format("\"{}\" is not on loopback; that needs a token_file", text));
+}
+
+/// RFC 8460 section 3: a report without a signature of its sender must be ignored.
+void Reader::check_tls_report(const toml::table& document) {
+  const toml::node* const table = document.get("tls_report");
+  if (table == nullptr || !table->is_table()) return;
+  const auto line = [&](const char* key) {
+    const toml::node* const node = table->as_table()->get(key);
+    return node == nullptr ? line_of(*table) : line_of(*node);
+  };
+  const auto& [from, organization, contact] = config_.tls_report;
+  if (from.empty()) {
+    if (!organization.empty() || !contact.empty())
+      add_error(line("from"), "tls_report.from", "is missing: no reports are made without it");
+    return;
+  }
+  const std::string domain = mail::to_lower(from.substr(from.rfind('@') + 1));
+  if (!is_hostname(domain) || !mail::is_ascii(from))
+    return add_error(
+        line("from"), "tls_report.from",
+        fmt::format("\"{}\" is not an address in ASCII of a domain in A-labels", from));
+  const bool is_signed = std::ranges::any_of(config_.dkim, [&](const DkimPolicy& policy) {
+    return domain == policy.domain || domain.ends_with("." + policy.domain);
+  });
+  if (!is_signed)
+    config_.warnings.push_back(made_error(
+        line("from"), "tls_report.from",
+        fmt::format("there is no [dkim.\"{}\"]; reports without a signature are passed over by "
+                    "those who get them",
+                    domain)));
 }
 
 void Reader::read_dkim(const toml::table& domains) {

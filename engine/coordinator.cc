@@ -176,8 +176,9 @@ void Coordinator::refuse(std::string message) {
 
 /// O(policies in use), which are few.
 const DestinationPolicy& Coordinator::policy(std::string_view domain, std::string_view next_hop,
-                                             std::string_view source) {
+                                             std::string_view source, bool is_tls_optional) {
   DestinationPolicy wanted = config_->destination(domain, next_hop, source);
+  wanted.is_tls_optional = is_tls_optional;
   wanted.protection = protections_.of(wanted.security);
   const auto same = std::ranges::find(policies_, wanted);
   return same != policies_.end() ? *same : policies_.emplace_back(std::move(wanted));
@@ -185,19 +186,20 @@ const DestinationPolicy& Coordinator::policy(std::string_view domain, std::strin
 
 const Route& Coordinator::route(const Mailing& mailing, const spool::Group& group) {
   if (!mailing.letters)
-    return find_route(group.name, mailing.message.next_hop, mailing.source_of(group, *config_));
+    return find_route(group.name, mailing.message.next_hop, mailing.source_of(group, *config_),
+                      mailing.message.is_tls_optional);
   const std::string& source = senders_.back().source_of(group.sender);
   RoutesByDomain& known = routes_of_letters_[source];
   const auto found = known.find(group.name);
   if (found != known.end()) return *found->second;
-  const Route& route = find_route(group.name, "", source);
+  const Route& route = find_route(group.name, "", source, false);
   known.emplace(group.name, &route);
   return route;
 }
 
 const Route& Coordinator::find_route(std::string_view domain, std::string_view next_hop,
-                                     std::string_view source) {
-  const DestinationPolicy& policy = this->policy(domain, next_hop, source);
+                                     std::string_view source, bool is_tls_optional) {
+  const DestinationPolicy& policy = this->policy(domain, next_hop, source, is_tls_optional);
   std::string name(policy.next_hops.empty() ? domain : "");
   std::unique_ptr<Route>& route = routes_[{&policy, name}];
   if (!route) {

@@ -61,6 +61,8 @@ class Coordinator final : spool::Spool::Listener, queue::RuleWatch::Listener {
     virtual void reloaded(const std::vector<std::string>& /*mistakes*/) {}
     /// What an operator should look at. One line.
     virtual void trouble(const std::string& /*message*/) {}
+    /// A TLS report is on its way, or there. One line.
+    virtual void tls_report(const std::string& /*message*/) {}
     /// No new work is begun; what is under way ends.
     virtual void stopping() {}
     /// Deliveries pause ("" : go on).
@@ -98,6 +100,7 @@ class Coordinator final : spool::Spool::Listener, queue::RuleWatch::Listener {
   void letters(Letters&& news);
   void queue_news(const QueueNews& news);
   void trouble(const std::string& text) { observer_.trouble(text); }
+  void tls_report(const std::string& text) { observer_.tls_report(text); }
   void turn_ended();
 
   static constexpr io::Duration stop_grace = std::chrono::seconds(10);
@@ -133,9 +136,9 @@ class Coordinator final : spool::Spool::Listener, queue::RuleWatch::Listener {
   std::vector<queue::Routing::Span> spans(const Mailing& mailing);
   const Route& route(const Mailing& mailing, const spool::Group& group);
   const Route& find_route(std::string_view domain, std::string_view next_hop,
-                          std::string_view source);
+                          std::string_view source, bool is_tls_optional);
   const DestinationPolicy& policy(std::string_view domain, std::string_view next_hop,
-                                  std::string_view source);
+                                  std::string_view source, bool is_tls_optional);
   void finish(Live& live);
   bool is_all_held() const;
   void count();

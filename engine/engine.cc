@@ -66,6 +66,7 @@ Engine::~Engine() {
   if (!begun_) begin_.count_down();
   if (errands_) errands_->stop(*proactor_);
   if (policies_) policies_->stop(*proactor_);
+  if (reporter_) reporter_->stop(*proactor_);
   end_.count_down();
 }
 
@@ -78,10 +79,7 @@ Shard::Setup Engine::setup(unsigned index, uint64_t journal_sequence) {
           .journal_sequence = journal_sequence,
           .socket_slots = io::socket_slots(options_.uring),
           .in_doubt = config_.in_doubt,
-          .dns = {.servers = dns_servers_,
-                  .trust = config_.dnssec,
-                  .hostname = config_.hostname,
-                  .own_addresses = own_addresses(config_)},
+          .dns = dns(),
           .keys = keys_,
           .notices = {.spool = config_.spool,
                       .hostname = config_.hostname,
@@ -90,7 +88,38 @@ Shard::Setup Engine::setup(unsigned index, uint64_t journal_sequence) {
           .listens = options_.listens,
           .listen = listeners_,
           .errands = errands_.get(),
-          .policies = policies_.get()};
+          .policies = policies_.get(),
+          .reporter = reporter_.get()};
+}
+
+dns::HostFinder::Options Engine::dns() const {
+  return {.servers = dns_servers_,
+          .trust = config_.dnssec,
+          .hostname = config_.hostname,
+          .own_addresses = own_addresses(config_)};
+}
+
+std::expected<void, EngineError> Engine::start_reporter() {
+  const auto& [from, organization, contact] = config_.tls_report;
+  if (from.empty()) return {};
+  tlsrpt::Submitter submitter{.organization = organization,
+                              .contact = contact.empty() ? from : contact,
+                              .from = from,
+                              .hostname = config_.hostname};
+  if (organization.empty()) submitter.organization = submitter.domain();
+  reporter_ = std::make_unique<tlsrpt::Reporter>(
+      mesh_.shards(),
+      tlsrpt::Clerk::Options{.spool = config_.spool,
+                             .submitter = std::move(submitter),
+                             .dns = dns(),
+                             .authorities =
+                                 [this](const std::string& domain) {
+                                   return current_.get().destination(domain).security.authorities();
+                                 },
+                             .counters = counters_.tls_reports});
+  if (auto started = reporter_->start(); !started)
+    return std::unexpected(EngineError{EX_UNAVAILABLE, started.error()});
+  return {};
 }
 
 std::expected<void, EngineError> Engine::open() {
@@ -120,6 +149,7 @@ std::expected<void, EngineError> Engine::open() {
   policies_ = std::make_unique<sts::PolicyKeeper>(mesh_.shards(), config_.spool);
   if (auto started = policies_->start(); !started)
     return std::unexpected(EngineError{EX_UNAVAILABLE, started.error()});
+  if (auto started = start_reporter(); !started) return started;
   spool::Recovered& recovered = spool_->recovered();
   Shard::Setup first = setup(0, recovered.next_sequence);
   first.sealed = std::move(recovered.segments);

@@ -18,6 +18,7 @@
 #include "engine/report/counters.h"
 #include "engine/shard.h"
 #include "engine/sts/policy_keeper.h"
+#include "engine/tlsrpt/reporter.h"
 #include "io/uring.h"
 #include "spool/spool.h"
 
@@ -69,6 +70,8 @@ class Engine {
   std::expected<void, EngineError> open();
   static std::expected<intake::SmtpListeners, std::string> read_listeners(const Config& config);
   void run_shard(unsigned index, uint64_t journal_sequence);
+  dns::HostFinder::Options dns() const;
+  std::expected<void, EngineError> start_reporter();
   Shard::Setup setup(unsigned index, uint64_t journal_sequence);
   void reload();
   void warn();
@@ -85,6 +88,7 @@ class Engine {
   dkim::KeyringPtr keys_;                     // at the start
   std::unique_ptr<intake::Errands> errands_;  // where it listens
   std::unique_ptr<sts::PolicyKeeper> policies_;
+  std::unique_ptr<tlsrpt::Reporter> reporter_;  // where reports are made
   std::unique_ptr<io::Proactor> proactor_;
   std::unique_ptr<io::EventLoop> loop_;
   std::unique_ptr<spool::Spool> spool_;

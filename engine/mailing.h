@@ -96,7 +96,7 @@ struct Route {
     return {.domain = is_by_mx() ? name : "",
             .next_hops = policy.next_hops,
             .port = policy.port,
-            .has_dane = policy.security.has_dane()};
+            .has_dane = policy.has_dane()};
   }
 };
 

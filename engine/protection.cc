@@ -77,6 +77,10 @@ std::vector<std::string> names_of(const Config& config) {
 
 }  // namespace
 
+std::string SecurityPolicy::authorities() const {
+  return tls_ca_file.empty() ? Protection::system_authorities : tls_ca_file;
+}
+
 std::string ProtectionError::text() const {
   return fmt::format("destination.{}: \"{}\" {}", key, file, message);
 }

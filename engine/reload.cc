@@ -27,6 +27,7 @@ std::vector<std::string> obstacles_to_reload(const Config& now, const Config& ne
   must_stay("report.in_doubt", now.in_doubt, next.in_doubt);
   must_stay("report.notices", now.notices, next.notices);
   must_stay("report.postmaster", now.postmaster, next.postmaster);
+  must_stay("tls_report", now.tls_report, next.tls_report);
   must_stay("admin.address", now.admin_address, next.admin_address);
   must_stay("admin.token_file", now.admin_token_file, next.admin_token_file);
   for (const ListenPolicy& listen : next.listen) {

@@ -490,9 +490,11 @@ void Session::note_tls(std::string_view reason) {
   if (!tls_.is_wanted()) return;
   if (reason.empty() && host().sts) reason = host().sts->finding.reason;
   const Route& route = outlet_.route();
+  // A report on a report would have another as its answer, and so for ever.
+  const bool is_reported = route.is_by_mx() && !route.policy.is_tls_optional;
   shard_.note_tls({.policy = tls_.policy_type(),
                    .result = tls_.result(),
-                   .domain = route.is_by_mx() ? std::string_view(route.name) : std::string_view(),
+                   .domain = is_reported ? std::string_view(route.name) : std::string_view(),
                    .mx = host().name,
                    .host = &host(),
                    .local = &local_,

@@ -36,7 +36,7 @@ smtp::Opening SessionTls::connected(const DestinationPolicy& policy, const dns::
   outgoing_ = {};
   description_.clear();
   smtp::Opening opening;
-  CHECK(!host.dane || policy.security.has_dane());
+  CHECK(!host.dane || policy.has_dane());
   if (is_demanded())
     opening.tls = OpeningTls::demanded;
   else if (policy.protection && policy.protection->tls &&

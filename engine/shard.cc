@@ -6,6 +6,7 @@
 #include "engine/queue/routing.h"
 #include "engine/source_choice.h"
 #include "engine/sts/bound_hosts.h"
+#include "engine/tlsrpt/reporter.h"
 #include "io/check.h"
 
 namespace sluice::engine {
@@ -67,6 +68,8 @@ Shard::Shard(io::EventLoop& loop, Mesh& mesh, const Setup& setup)
       fates_(loop, mesh, setup.index, *this, counters(), setup.notices),
       finder_(loop, setup.dns),
       policies_(setup.index, finder_, setup.policies),
+      reporter_(setup.reporter),
+      notebook_(loop, setup.index, setup.reporter, counters().tls_outcomes_lost),
       ender_(loop, fates_, *this),
       signing_desk_(loop, counters()),
       sessions_(sessions_of(setup.socket_slots)),
@@ -75,6 +78,8 @@ Shard::Shard(io::EventLoop& loop, Mesh& mesh, const Setup& setup)
   signing_desk_.set_keys(setup.keys);
   mesh_.attach(index_, loop_.proactor());
   if (setup.policies != nullptr) setup.policies->attach(index_, loop_.proactor());
+  if (reporter_ != nullptr) reporter_->attach(index_, loop_.proactor());
+  if (reporter_ != nullptr && index_ == 0) reporter_->listen(loop_.proactor());
   loop_.add(*this);
   sweep_.bind<&Shard::sweep>(this);
   shortage_.bind<&Shard::end_shortage>(this);
@@ -262,7 +267,9 @@ void Shard::Home::find_hosts() {
 void Shard::search(Home& home) {
   const dns::Target target = home.queue.route().target();
   finder_.find(target, [this, &home, domain = target.domain](dns::HostListPtr list) {
-    note_unsafe(TlsPolicyType::tlsa, TlsResult::dnssec_invalid, domain, list->unsafe);
+    note_unsafe(
+        {.policy = TlsPolicyType::tlsa, .result = TlsResult::dnssec_invalid, .domain = domain},
+        list->unsafe);
     look_for_policy(home,
                     reachable_from(home.queue.route().policy.source_addresses, std::move(list)));
     if (seekers_.empty() || finder_.searching() >= searches_max) return;
@@ -275,17 +282,19 @@ void Shard::search(Home& home) {
 /// Of the domain; where the hosts have usable TLSA records it says nothing more.
 void Shard::look_for_policy(Home& home, dns::HostListPtr list) {
   const Route& route = home.queue.route();
-  const bool is_wanted = route.is_by_mx() && route.policy.security.has_mta_sts() &&
+  const bool is_wanted = route.is_by_mx() && route.policy.has_mta_sts() &&
                          std::ranges::any_of(list->hosts, [](const dns::Host& host) {
                            return !host.dane || !host.dane->is_usable();
                          });
   if (!is_wanted || route.name.starts_with('[')) return hosts_found(home, std::move(list));
-  const std::string& authorities = route.policy.security.tls_ca_file;
-  policies_.find(route.name, authorities.empty() ? Protection::system_authorities : authorities,
+  policies_.find(route.name, route.policy.security.authorities(),
                  [this, &home, list](sts::Finding&& finding) {
                    const std::string& domain = home.queue.route().name;
                    dns::HostListPtr bound = sts::bound_hosts(list, domain, finding, loop_.now());
-                   note_unsafe(TlsPolicyType::sts, TlsResult::validation_failure, domain,
+                   note_unsafe({.policy = TlsPolicyType::sts,
+                                .result = TlsResult::validation_failure,
+                                .domain = domain,
+                                .sts = finding.policy},
                                std::span(bound->unsafe).subspan(list->unsafe.size()));
                    hosts_found(home, std::move(bound));
                  });
@@ -297,18 +306,26 @@ void Shard::hosts_found(Home& home, dns::HostListPtr list) {
   loop_.request_turn();
 }
 
-void Shard::note_unsafe(TlsPolicyType policy, TlsResult result, std::string_view domain,
-                        std::span<const dns::UnsafeHost> hosts) {
-  for (const dns::UnsafeHost& host : hosts)
-    note_tls({.policy = policy,
-              .result = result,
-              .domain = domain,
-              .mx = host.name,
-              .reason = host.reason});
+/// The same of each of `hosts`, which are not connected to.
+void Shard::note_unsafe(const TlsOutcome& outcome, std::span<const dns::UnsafeHost> hosts) {
+  TlsOutcome own = outcome;
+  for (const dns::UnsafeHost& host : hosts) {
+    own.mx = host.name;
+    own.reason = host.reason;
+    note_tls(own);
+  }
 }
 
 void Shard::note_tls(const TlsOutcome& outcome) {
   counters().tls[static_cast<size_t>(outcome.policy)][static_cast<size_t>(outcome.result)].add();
+  notebook_.note(outcome);
+}
+
+/// Of the reporter, which speaks to shard 0.
+void Shard::tell_news() {
+  if (coordinator_ == nullptr || reporter_ == nullptr) return;
+  while (const auto news = reporter_->news())
+    news->is_trouble ? coordinator_->trouble(news->text) : coordinator_->tls_report(news->text);
 }
 
 void Shard::Home::recall() {
@@ -413,6 +430,7 @@ void Shard::turn_ended() {
   bury_sessions();
   fates_.turn_ended(sessions_.size());
   check_stopped();
+  tell_news();
   if (coordinator_ != nullptr) coordinator_->turn_ended();
   if (mesh_.flush(index_) || !marked_homes_.empty() || !marked_outlets_.empty())
     loop_.request_turn();
@@ -441,6 +459,7 @@ void Shard::check_stopped() {
   if (!fates_.is_idle() && !grace_is_over_) return;
   if (std::ranges::any_of(outlets_, [](const auto& o) { return o.second->is_reading(); })) return;
   stopped_ = true;
+  notebook_.hand_over();
   post(0, Stopped{index_});
 }
 

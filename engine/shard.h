@@ -24,6 +24,7 @@
 #include "engine/session_tls.h"
 #include "engine/signing_desk.h"
 #include "engine/sts/policy_finder.h"
+#include "engine/tlsrpt/notebook.h"
 #include "io/event_loop.h"
 #include "io/slot_pool.h"
 
@@ -51,6 +52,7 @@ class Shard final : io::TurnEnd, Fates::Owner, Ender::Owner, intake::SmtpIntake:
     intake::SmtpListeners listen;
     intake::Errands* errands = nullptr;     // where it listens
     sts::PolicyKeeper* policies = nullptr;  // null: no domain has one
+    tlsrpt::Reporter* reporter = nullptr;   // null: nothing is reported
   };
 
   Shard(io::EventLoop& loop, Mesh& mesh, const Setup& setup);
@@ -135,8 +137,7 @@ class Shard final : io::TurnEnd, Fates::Owner, Ender::Owner, intake::SmtpIntake:
   void reload(Reload& news);
   void search(Home& home);
   void look_for_policy(Home& home, dns::HostListPtr list);
-  void note_unsafe(TlsPolicyType policy, TlsResult result, std::string_view domain,
-                   std::span<const dns::UnsafeHost> hosts);
+  void note_unsafe(const TlsOutcome& outcome, std::span<const dns::UnsafeHost> hosts);
   void hosts_found(Home& home, dns::HostListPtr list);
   Outlet& outlet(const Route& route);
   void serve_homes();
@@ -150,6 +151,7 @@ class Shard final : io::TurnEnd, Fates::Owner, Ender::Owner, intake::SmtpIntake:
   void bury_sessions();
   void stop(bool now);
   void check_stopped();
+  void tell_news();
 
   const unsigned index_;
   io::EventLoop& loop_;
@@ -161,6 +163,8 @@ class Shard final : io::TurnEnd, Fates::Owner, Ender::Owner, intake::SmtpIntake:
   Fates fates_;
   dns::HostFinder finder_;
   sts::PolicyFinder policies_;
+  tlsrpt::Reporter* const reporter_;
+  tlsrpt::Notebook notebook_;
   Ender ender_;
   SendBuffers buffers_;
   TlsDesk tls_;

@@ -58,6 +58,7 @@ struct TlsOutcome {
   TlsResult result = TlsResult::success;
   std::string_view domain;  // of the recipients; "" where the route has next hops
   std::string_view mx;
+  sts::PolicyPtr sts;                        // where there is no host: the policy that forbids it
   const dns::Host* host = nullptr;           // null: no connection was made
   const io::SocketAddress* local = nullptr;  // likewise
   std::string_view reason;                   // "" of a success

@@ -13,6 +13,8 @@
 #include "engine/source_choice.h"
 #include "engine/sts/policy_folder.h"
 #include "engine/sts/record.h"
+#include "engine/tlsrpt/day_folder.h"
+#include "engine/tlsrpt/record.h"
 #include "io/event_loop.h"
 #include "io/uring.h"
 #include "tools/command_line.h"
@@ -124,16 +126,31 @@ void look_up(io::Proactor& proactor, const engine::Config& config, Explanation& 
   finder.find({.domain = policy.next_hops.empty() ? out.domain : "",
                .next_hops = policy.next_hops,
                .port = policy.port,
-               .has_dane = policy.security.has_dane()},
+               .has_dane = policy.has_dane()},
               [&](engine::dns::HostListPtr list) { out.hosts = std::move(list); });
-  bool has_texts = !policy.next_hops.empty() || !policy.security.has_mta_sts();
+  bool has_texts = !policy.next_hops.empty() || !policy.has_mta_sts();
   if (!has_texts)
-    finder.find_texts("_mta-sts." + out.domain, [&](const std::vector<std::string>& texts) {
-      out.policy_id = engine::sts::policy_id(texts);
+    finder.find_texts("_mta-sts." + out.domain, [&](const engine::dns::RecordSet& set) {
+      out.policy_id = engine::sts::policy_id(set.texts);
       has_texts = true;
     });
-  while (!out.hosts || !has_texts) loop.turn();
+  bool has_reports = !policy.next_hops.empty() || config.tls_report.from.empty();
+  if (!has_reports)
+    finder.find_texts("_smtp._tls." + out.domain, [&](const engine::dns::RecordSet& set) {
+      out.report_uris = engine::tlsrpt::report_uris(set.texts);
+      has_reports = true;
+    });
+  while (!out.hosts || !has_texts || !has_reports) loop.turn();
   out.hosts = engine::reachable_from(policy.source_addresses, std::move(out.hosts));
+}
+
+std::optional<engine::tlsrpt::DomainCount> tls_today(const engine::Config& config,
+                                                     const std::string& domain, io::WallTime now) {
+  auto day =
+      engine::tlsrpt::DayFolder(config.spool).read(std::chrono::floor<std::chrono::days>(now));
+  const auto* const count = day ? day->find(domain) : nullptr;
+  if (count == nullptr) return std::nullopt;
+  return *count;
 }
 
 }  // namespace
@@ -175,8 +192,9 @@ int explain_command(int argc, char** argv) {
   out.notices = config->notices;
   out.hostname = config->hostname;
   look_up(**ring, *config, out);
-  if (out.policy.next_hops.empty() && out.policy.security.has_mta_sts())
+  if (out.policy.next_hops.empty() && out.policy.has_mta_sts())
     out.kept_policy = engine::sts::PolicyFolder(config->spool).read(out.domain);
+  if (!out.report_uris.empty()) out.tls_today = tls_today(*config, out.domain, out.now);
   out.events = timeline(out.policy, out.priority, out.accepted_at);
   if (auto view = SpoolView::open(**ring, *config))
     out.waiting = waiting_there(**view, out.address, out.domain);

@@ -82,6 +82,10 @@ class Narrator final : public engine::Coordinator::Observer {
 
   void trouble(const std::string& message) override { say(message); }
 
+  void tls_report(const std::string& message) override {
+    if (!options_.quiet && !options_.progress) say(message);
+  }
+
   void stopping() override {
     readiness_.set_stopping();
     io::tell_service_manager("STOPPING=1");

@@ -12,7 +12,7 @@ build=(
   g++ cmake ninja-build pkg-config
   liburing-dev android-libboringssl-dev libc-ares-dev libmimalloc-dev
   libfmt-dev libtomlplusplus-dev libsimdjson-dev nlohmann-json3-dev libcli11-dev libidn2-dev
-  libmicrohttpd-dev prometheus-cpp-dev libcrypt-dev
+  libmicrohttpd-dev prometheus-cpp-dev libcrypt-dev zlib1g-dev
   libgtest-dev libgmock-dev libbenchmark-dev
 )
 test=(

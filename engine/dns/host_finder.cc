@@ -268,7 +268,7 @@ void HostFinder::Search::finish(HostList list) {
 /// One call of find_texts().
 class HostFinder::TextSearch final : public Resolver::Waiter {
  public:
-  using Found = std::function<void(const std::vector<std::string>&)>;
+  using Found = std::function<void(const RecordSet&)>;
 
   TextSearch(State& state, Found found) : state_(state), found_(std::move(found)) {}
 
@@ -279,21 +279,21 @@ class HostFinder::TextSearch final : public Resolver::Waiter {
   /// Destroys the search.
   void tell() {
     const Found found = std::move(found_);
-    const std::vector<std::string> texts = std::move(texts_);
+    const RecordSet set = std::move(set_);
     state_.text_searches.erase(self_);
-    found(texts);
+    found(set);
   }
 
  private:
   void resolved(size_t, const RecordSet& set) override {
-    texts_ = set.texts;
+    set_ = set;
     state_.ready_texts.push_back(self_);
     state_.loop.timers().arm(state_.timer, state_.loop.now());
   }
 
   State& state_;
   Found found_;
-  std::vector<std::string> texts_;
+  RecordSet set_;
   std::list<TextSearch>::iterator self_;
 };
 

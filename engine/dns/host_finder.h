@@ -9,6 +9,7 @@
 
 #include "engine/dns/dnssec_trust.h"
 #include "engine/dns/host_list.h"
+#include "engine/dns/record_set.h"
 #include "io/event_loop.h"
 
 namespace sluice::engine::dns {
@@ -58,10 +59,8 @@ class HostFinder {
   /// the call. Targets asked for at once share their look-ups.
   void find(const Target& target, Callback found);
 
-  /// The TXT records of a name (lower case, no final dot), each one's strings joined: none where
-  /// there are none, or nobody could tell. Calls back as find() does.
-  void find_texts(const std::string& name,
-                  std::function<void(const std::vector<std::string>&)> found);
+  /// The TXT records of a name (lower case, no final dot). Calls back as find() does.
+  void find_texts(const std::string& name, std::function<void(const RecordSet&)> found);
 
   /// Calls of find() not yet answered.
   size_t searching() const;

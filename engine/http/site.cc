@@ -10,6 +10,7 @@
 #include "engine/report/metrics.h"
 #include "engine/report/queue_summary.h"
 #include "engine/report/spool_view.h"
+#include "engine/tlsrpt/day_folder.h"
 #include "io/uring.h"
 
 namespace sluice::engine::http {
@@ -74,6 +75,7 @@ Site::Begun Site::begin(const Request& request) {
   const bool is_public = answer != nullptr;
   if (request.path == "/metrics") answer = [this] { return metrics(); };
   if (request.path == "/v1/queue") answer = [this] { return queue(); };
+  if (request.path == "/v1/tls-reports") answer = [this] { return tls_reports(); };
   if (is_fate)
     answer = [this, id = std::string(request.path.substr(messages.size() + 1))] {
       return fate(id);
@@ -131,6 +133,12 @@ Response Site::queue() {
         return std::vector<Range>{{0, mail.campaign().recipients()}};
       });
   return {.body = summary.json(**view, queue_rows_max)};
+}
+
+/// As it was written last: up to a minute ago.
+Response Site::tls_reports() {
+  const Room::Worker worker(room_);
+  return {.body = tlsrpt::DayFolder(engine_.config.get().spool).json()};
 }
 
 Response Site::fate(const std::string& id) {

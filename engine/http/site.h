@@ -47,6 +47,7 @@ class Site {
   Response readiness() const;
   Response metrics() const;
   Response queue();
+  Response tls_reports();
   Response fate(const std::string& id);
 
   const Engine engine_;

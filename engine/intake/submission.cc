@@ -395,6 +395,7 @@ Submission::Done Submission::commit() {
   if (writer_ == nullptr) return {};
   const std::string content = template_->encode();
   const CampaignMessage message{.recipients_need = list_->recipients_need(),
+                                .is_tls_optional = options_.is_tls_optional,
                                 .notices = options_.notices,
                                 .priority = *options_.priority,
                                 .dsn = {.notify = options_.notify,

@@ -40,6 +40,7 @@ struct SubmissionOptions {
   smtp::ReturnedContent returned = smtp::ReturnedContent::unsaid;
   std::string envelope_id;           // "" for none
   std::optional<Priority> priority;  // none: as the message's header says
+  bool is_tls_optional = false;      // CampaignMessage has it
   bool skip_invalid = false;
   bool dry_run = false;  // everything but the hand-off: nothing is written
   uint32_t preview = 0;  // rows of the list, from its top, to be merged for a look; implies dry_run

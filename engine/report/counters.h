@@ -70,6 +70,7 @@ struct alignas(128) ShardCounters {
   std::array<std::array<Counter, tls_results>, tls_policy_types> tls;
   std::array<Counter, dkim::algorithms> dkim_signatures;  // made, by algorithm
   Counter dkim_signing_ns;  // that they took, with all that is read and hashed for them
+  Counter tls_outcomes_lost;  // that the reporter had no room for
   /// Waits in a phase, up to the end of a transaction or session. A phase without a wait (its reply
   /// came with another one's) is not counted.
   std::array<Histogram<phase_bounds_us>, smtp::stage_count> phases;
@@ -91,6 +92,14 @@ struct alignas(128) ShardCounters {
   }
 };
 
+/// The tlsrpt::Reporter writes.
+struct TlsReportCounters {
+  Counter queued, posted;  // endpoints that have a report
+  Counter failed;          // reports that were given up
+  Counter outcomes_lost;   // for want of room among the counts
+  Counter domains;         // counted today, as it stands
+};
+
 /// The engine as a whole. Shard 0 writes.
 struct EngineCounters {
   Counter accepted;  // recipients, since the engine started
@@ -103,6 +112,7 @@ struct Counters {
   explicit Counters(unsigned count) : shards(count) {}
 
   EngineCounters engine;
+  TlsReportCounters tls_reports;
   std::deque<ShardCounters> shards;
 };
 

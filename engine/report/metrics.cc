@@ -190,6 +190,20 @@ double open_descriptors() {
   return count - 3;  // the folder, its parent, and what we read it through
 }
 
+void put_tls_reports(Page& page, const TlsReportCounters& reports) {
+  const auto number = [](const Counter& counter) { return static_cast<double>(counter.value()); };
+  page.family(MetricType::Counter, "sluice_tls_reports_total",
+              "Places that were sent a TLS report, by how it went; and reports given up.");
+  page.value(number(reports.queued), {{"result", "queued"}});
+  page.value(number(reports.posted), {{"result", "posted"}});
+  page.value(number(reports.failed), {{"result", "failed"}});
+  page.counter("sluice_tls_report_outcomes_lost_total",
+               "Connections that no TLS report counts, for want of room.",
+               number(reports.outcomes_lost) + page.sum(&ShardCounters::tls_outcomes_lost));
+  page.gauge("sluice_tls_report_domains", "Domains that TLS is counted for today.",
+             number(reports.domains));
+}
+
 void put_process(Page& page) {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
@@ -210,6 +224,7 @@ std::string metrics_text(const Counters& counters, bool is_ready) {
   Page page(counters);
   put_engine(page, counters.engine, is_ready);
   put_shards(page);
+  put_tls_reports(page, counters.tls_reports);
   put_process(page);
   return page.text();
 }

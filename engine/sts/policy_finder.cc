@@ -13,9 +13,9 @@ void PolicyFinder::find(const std::string& domain, const std::string& authoritie
   if (keeper_ == nullptr) return found({});
   Question question{.source = {.domain = domain, .authorities = authorities}};
   finder_.find_texts(
-      "_mta-sts." + domain, [this, question = std::move(question), found = std::move(found)](
-                                const std::vector<std::string>& texts) mutable {
-        question.id = policy_id(texts);
+      "_mta-sts." + domain, [this, question = std::move(question),
+                             found = std::move(found)](const dns::RecordSet& set) mutable {
+        question.id = policy_id(set.texts);
         if (!question.id) return ask(std::move(question), std::move(found));
         const dns::Target server{.next_hops = {"mta-sts." + question.source.domain}, .port = 443};
         finder_.find(server, [this, question = std::move(question),

@@ -1,4 +1,4 @@
-"""An HTTPS server on loopback for MTA-STS policies: by host name, what it serves."""
+"""An HTTPS server on loopback for MTA-STS policies and TLS reports: by host name, what it serves."""
 import http.server
 import ssl
 import threading
@@ -7,9 +7,9 @@ import time
 
 class HttpsServer:
     """`served`: by host name the body of the policy, or a function that is given the request's handler. `certificates`: by host name, "" for others.
-    What was asked for is in `asked`, a host name for each request."""
+    What was asked for is in `asked`, a host name for each request. `take`: a function that is given a POST's handler and body, and answers."""
 
-    def __init__(self, address, certificates, served):
+    def __init__(self, address, certificates, served, take=None):
         self.served, self.asked = served, []
         contexts = {}
         for name, (certificate, key) in certificates.items():
@@ -34,6 +34,9 @@ class HttpsServer:
                 if content is None or self.path != "/.well-known/mta-sts.txt":
                     return self.send_error(404)
                 self.answer(content)
+
+            def do_POST(self):
+                take(self, self.rfile.read(int(self.headers["Content-Length"])))
 
             def answer(self, content, status=200, **headers):
                 self.send_response(status)

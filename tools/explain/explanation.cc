@@ -177,6 +177,17 @@ std::string Explanation::policy_text() const {
   return out;
 }
 
+/// Who is told of what TLS comes to, and what that is today, if something was counted.
+std::string Explanation::reports_text() const {
+  std::string out;
+  for (const std::string& uri : report_uris)
+    out += fmt::format("{}  {}\n", out.empty() ? "\nTLS reports go to\n" : "", terminal_text(uri));
+  if (!tls_today) return out;
+  const auto [fine, failed] = tls_today->totals();
+  return out + fmt::format("  today: {} connections as they should be, {} that failed\n",
+                           grouped(fine), grouped(failed));
+}
+
 /// `prefix` "" stands for keys without a dot.
 std::string Explanation::lines_text(std::string_view heading, std::string_view prefix) const {
   std::string out = fmt::format("\n{}\n", heading);
@@ -277,6 +288,7 @@ std::string Explanation::text() const {
   out += sources_text();
   out += signatures_text();
   out += policy_text();
+  out += reports_text();
   out += waiting_text();
   out += lines_text("Limits, TLS, hold", "");
   out += lines_text("Deadlines", "timeout.");
@@ -315,6 +327,11 @@ std::string Explanation::json() const {
                                 {"mode", name(kept_policy->policy->mode)},
                                 {"mx", kept_policy->policy->mx},
                                 {"expires", engine::report::time_text(kept_policy->expires)}};
+  if (!report_uris.empty()) out["tls_reports"]["rua"] = report_uris;
+  if (tls_today) {
+    const auto [fine, failed] = tls_today->totals();
+    out["tls_reports"]["today"] = {{"successful", fine}, {"failed", failed}};
+  }
   for (const PolicyLine& line : lines)
     out["policy"][std::string(line.key)] = {{"value", line.value}, {"place", line.place}};
   out["accepted"] = engine::report::time_text(accepted_at);

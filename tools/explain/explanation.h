@@ -10,6 +10,7 @@
 #include "engine/priority.h"
 #include "engine/report/spool_view.h"
 #include "engine/sts/policy_book.h"
+#include "engine/tlsrpt/day_count.h"
 #include "tools/explain/policy_table.h"
 #include "tools/explain/timeline.h"
 
@@ -44,6 +45,8 @@ struct Explanation {
   engine::dns::HostListPtr hosts;
   std::optional<std::string> policy_id;                // of MTA-STS, as DNS has it
   std::optional<engine::sts::KeptPolicy> kept_policy;  // as the spool has it
+  std::vector<std::string> report_uris;  // where the domain wants TLS reports, if we make any
+  std::optional<engine::tlsrpt::DomainCount> tls_today;  // as the spool has it
   std::vector<TimelineEvent> events;
   std::optional<WaitingThere> waiting;                // nullopt: there is no spool to look at
   engine::Notices notices = engine::Notices::sender;  // report.notices
@@ -59,6 +62,7 @@ struct Explanation {
   std::string signatures_text() const;
   bool has_policy_in_force() const { return kept_policy && now < kept_policy->expires; }
   std::string policy_text() const;
+  std::string reports_text() const;
   std::string lines_text(std::string_view heading, std::string_view prefix) const;
   std::string waiting_text() const;
   std::string timeline_text() const;

@@ -11,6 +11,7 @@ spool::Bytes octets(std::string_view text) { return std::as_bytes(std::span(text
 
 CampaignMessage sample(const std::string& content) {
   return {.recipients_need = 3,
+          .is_tls_optional = true,
           .notices = Notices::sender,
           .priority = Priority::urgent,
           .dsn = {.notify = smtp::notify_failure | smtp::notify_delay,
@@ -30,6 +31,7 @@ TEST(CampaignMessage, comes_back_as_it_was_encoded) {
   const auto message = CampaignMessage::decode(octets(encoded));
   ASSERT_TRUE(message);
   EXPECT_EQ(message->recipients_need, 3);
+  EXPECT_TRUE(message->is_tls_optional);
   EXPECT_EQ(message->next_hop, "192.0.2.7:25");
   EXPECT_EQ(message->source, "news");
   EXPECT_EQ(message->sender, "bounce+{{id}}@news.example");

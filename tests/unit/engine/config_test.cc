@@ -137,6 +137,9 @@ content_timeout = "2m"
 [admin]
 address = "127.0.0.1:8025"
 token_file = "token"
+[tls_report]
+from = "tls@mta1.news.example"
+organization = "News"
 [[dkim."news.example"]]
 selector = "s1"
 key = "s1.pem"
@@ -180,6 +183,9 @@ expire = ""
   EXPECT_EQ(config.listen[0].command_timeout, 1min);
   EXPECT_EQ(config.listen[0].content_timeout, 2min);
   EXPECT_EQ(config.admin_token_file, "token");
+  EXPECT_EQ(config.tls_report.from, "tls@mta1.news.example");
+  EXPECT_EQ(config.tls_report.organization, "News");
+  EXPECT_TRUE(config.warnings.empty());
   ASSERT_EQ(config.dkim.size(), 2u);
   EXPECT_EQ(config.dkim[1].selector, "s2");
   EXPECT_EQ(config.dkim[1].domain, "news.example");
@@ -382,6 +388,12 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{
             "[admin]\naddress = \"0.0.0.0:80\"\n",
             "t.toml:2: admin.address: \"0.0.0.0:80\" is not on loopback; that needs a token_file"},
+        Mistake{"[tls_report]\ncontact = \"a@b.example\"\n",
+                "t.toml:1: tls_report.from: is missing: no reports are made without it"},
+        Mistake{
+            "[tls_report]\norganization = \"b\"\nfrom = \"b\xC3\xBC@b.example\"\n",
+            "t.toml:3: tls_report.from: \"b\xC3\xBC@b.example\" is not an address in ASCII of a "
+            "domain in A-labels"},
         Mistake{"[dkim.\"a.example\"]\nselector = \"s\"\n",
                 "t.toml:1: dkim.\"a.example\".key: is missing"},
         Mistake{"[dkim.\"a.example\"]\nselector = \"a b\"\nkey = \"k\"\n",
@@ -394,6 +406,24 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"[dkim.\"a.example\"]\nselector = \"s\"\nkey = \"k\"\nstart = "
                 "2026-12-02T00:00:00Z\nend = 2026-12-02T00:00:00Z\n",
                 "t.toml:5: dkim.\"a.example\".end: is not later than start"}));
+
+TEST(Config, lets_a_message_go_whatever_DANE_and_MTA_STS_say) {
+  const Config config = parsed("");
+  DestinationPolicy policy = config.destination("x.test");
+  EXPECT_TRUE(policy.has_dane());
+  EXPECT_TRUE(policy.has_mta_sts());
+  policy.is_tls_optional = true;
+  EXPECT_FALSE(policy.has_dane());
+  EXPECT_FALSE(policy.has_mta_sts());
+}
+
+TEST(Config, warns_of_reports_that_nobody_would_read) {
+  const Config config = parsed("[tls_report]\nfrom = \"tls@b.example\"\n");
+  ASSERT_EQ(config.warnings.size(), 1u);
+  EXPECT_EQ(config.warnings[0].text,
+            "t.toml:2: tls_report.from: there is no [dkim.\"b.example\"]; reports without a "
+            "signature are passed over by those who get them");
+}
 
 constexpr std::string_view two_sources = R"([[source."news"]]
 address = "192.0.2.1"
