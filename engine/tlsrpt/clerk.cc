@@ -40,10 +40,10 @@ Clerk::~Clerk() = default;
 
 void Clerk::note(const std::vector<Outcome>& outcomes) {
   begin_day();
-  for (const Outcome& outcome : outcomes) note(outcome);
+  for (const Outcome& outcome : outcomes) count(outcome);
 }
 
-void Clerk::note(const Outcome& outcome) {
+void Clerk::count(const Outcome& outcome) {
   if (forgotten_.contains(hash_of(outcome.domain))) return;
   DayCount& day = days_[today_];
   const bool is_new = day.find(outcome.domain) == nullptr;

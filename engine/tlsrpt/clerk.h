@@ -58,7 +58,7 @@ class Clerk {
  private:
   using Key = std::pair<Day, std::string>;
 
-  void note(const Outcome& outcome);
+  void count(const Outcome& outcome);
   void tick();
   void begin_day();
   void drop_old_days();

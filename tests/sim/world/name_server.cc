@@ -12,8 +12,8 @@
 namespace sluice::sim {
 namespace {
 
-constexpr std::pair<std::string_view, uint16_t> types[] = {{"A", 1},   {"CNAME", 5}, {"SOA", 6},
-                                                           {"MX", 15}, {"AAAA", 28}, {"TLSA", 52}};
+constexpr std::pair<std::string_view, uint16_t> types[] = {
+    {"A", 1}, {"CNAME", 5}, {"SOA", 6}, {"MX", 15}, {"AAAA", 28}, {"TLSA", 52}, {"TXT", 16}};
 constexpr uint16_t type_cname = 5, type_soa = 6, type_opt = 41;
 
 std::string type_text(uint16_t type) {
@@ -148,6 +148,8 @@ void NameServer::add(std::string_view name, std::string_view type, std::string_v
     octets = u16(static_cast<size_t>(std::stoi(octets))) + on_the_wire(data.substr(space + 1));
   } else if (type == "CNAME") {
     octets = on_the_wire(data);
+  } else if (type == "TXT") {
+    octets.insert(octets.begin(), static_cast<char>(data.size()));
   } else if (type == "TLSA") {
     octets.clear();
     for (const size_t at : {0u, 2u, 4u}) octets += static_cast<char>(data[at] - '0');

@@ -44,7 +44,7 @@ class NameServer {
   bool has_soa = true;
 
   /// `data` as in a zone file: "10 mx.example.test.", "192.0.2.1", "2001:db8::1", "target.test.",
-  /// "3 1 1 00ff".
+  /// "3 1 1 00ff"; of TXT one string, without quotes.
   void add(std::string_view name, std::string_view type, std::string_view data,
            uint32_t ttl_s = 300);
   void remove(std::string_view name) { zone_.erase(std::string(name)); }

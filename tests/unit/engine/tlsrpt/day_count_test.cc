@@ -162,7 +162,7 @@ TEST(DayText, is_none_where_anything_is_not_as_it_should_be) {
            {"\"no-policy-found\"", "\"none\""},
            {"\"validation-failure\"", "7"},
            {"\"wanted\":false", "\"wanted\":0"},
-           {"session-count\":1", "session-count\":-1"},
+           {"failed-session-count\":1", "failed-session-count\":-1"},
            {"\"policy-domain\"", "\"policy_domain\""},
            {"\"taken\":[]", "\"taken\":[1]"},
            {"\"policies\":[", "\"policies\":[7,"}}) {

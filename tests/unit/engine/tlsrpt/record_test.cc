@@ -47,7 +47,7 @@ TEST(TlsReportRecord, is_none_where_it_is_malformed) {
 
 TEST(TlsReportEndpoint, is_an_address_or_a_place_on_a_server) {
   EXPECT_EQ(parse_endpoint("mailto:Reports@Example.COM")->address, "Reports@example.com");
-  EXPECT_EQ(parse_endpoint("MAILTO:a%2Bb%2c@x.test?subject=x")->address, "a+b,@x.test");
+  EXPECT_EQ(parse_endpoint("MAILTO:a%2Bb%5f@x.test?subject=x")->address, "a+b_@x.test");
   const auto plain = parse_endpoint("https://R.example.test/v1/t?a=b#c");
   ASSERT_TRUE(plain);
   EXPECT_EQ(plain->kind, Endpoint::Kind::https);
