@@ -11,6 +11,11 @@ namespace sluice::engine {
 
 namespace {
 
+/// A cycle is due with so many outcomes, or so long after the first. A crash may repeat deliveries
+/// whose outcomes are not durable: these keep them few.
+constexpr size_t gathered_max = 16;
+constexpr io::Duration gathering_max = std::chrono::milliseconds(5);
+
 report::Event event_of(const queue::Decision& decision) {
   switch (decision.kind) {
     case spool::OutcomeKind::deferred:
@@ -190,11 +195,23 @@ void Fates::turn_ended(uint32_t sessions) {
   }
   back_.clear();
   if (cycling_ || (gathered_.empty() && !log_->has_pending())) return;
+  if (!is_due()) {
+    if (!gather_timer_.is_armed()) loop_.timers().arm(gather_timer_, loop_.now() + gathering_max);
+    return;
+  }
+  if (gather_timer_.is_armed()) loop_.timers().cancel(gather_timer_);
+  is_time_up_ = false;
   cycling_ = true;
   committing_.insert(committing_.end(), std::move_iterator(gathered_.begin()),
                      std::move_iterator(gathered_.end()));
   gathered_.clear();
   log_->flush();
+}
+
+bool Fates::is_due() const {
+  return is_time_up_ || gathered_.size() >= gathered_max ||
+         std::ranges::any_of(gathered_,
+                             [](const Recorded& one) { return one.intender != nullptr; });
 }
 
 /// Only now does the journal get them: it commits when it wants to.

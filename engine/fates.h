@@ -17,12 +17,14 @@
 
 namespace sluice::engine {
 
-/// Where a shard's verdicts become durable. Per turn: the turn's log lines are written, then its
-/// outcomes are journalled and synced; what is recorded meanwhile goes with the next cycle. In this
-/// order, a fate that survives has its line; a crash between the two leaves a line of a delivery
-/// that really happened, and a second one if it is repeated. Only when an outcome is durable does
-/// anybody count it: then the tally goes to the coordinator and the deferred go back to their
-/// queue.
+/// Where a shard's verdicts become durable. They are gathered until there are 16 or 5 ms have
+/// passed (an intent, for which a final dot waits, goes at once): nobody waits for one of them, and
+/// a sync each would take disk and core from mail that comes in, whose clients do wait. Then a
+/// cycle: the log lines are written, then the outcomes are journalled and synced; what is recorded
+/// meanwhile is gathered for the next. In this order, a fate that survives has its line; a crash
+/// between the two leaves a line of a delivery that really happened, and a second one if it is
+/// repeated. Only when an outcome is durable does anybody count it: then the tally goes to the
+/// coordinator and the deferred go back to their queue.
 class Fates final : spool::Journal::Listener,
                     report::TransactionLog::Listener,
                     notices::Notifier::Owner {
@@ -52,7 +54,9 @@ class Fates final : spool::Journal::Listener,
         shard_(shard),
         owner_(owner),
         counters_(counters),
-        notifier_(loop, notices, *this) {}
+        notifier_(loop, notices, *this) {
+    gather_timer_.bind<&Fates::time_is_up>(this);
+  }
 
   /// Both are opened with this object's listener(s) by the shard.
   void attach(std::unique_ptr<spool::Journal> journal, std::unique_ptr<report::TransactionLog> log);
@@ -84,7 +88,7 @@ class Fates final : spool::Journal::Listener,
   void note_wait(const Mailing& mailing, const Waited& waited);
   void log(const report::LogEntry& entry) { log_->append(entry); }
 
-  /// Starts a cycle when there is something and none runs.
+  /// Starts a cycle when one is due and none runs.
   void turn_ended(uint32_t sessions);
 
   bool is_paused() const { return paused_; }
@@ -119,6 +123,8 @@ class Fates final : spool::Journal::Listener,
   uint64_t tell_sender(const queue::Decision& decision, Held& held, const report::LogEntry& entry);
   void gather_behind(uint64_t ticket, Recorded&& recorded);
   void gather(Recorded&& recorded) { gathered_.push_back(std::move(recorded)); }
+  bool is_due() const;
+  void time_is_up() { is_time_up_ = true; }
   void tell(Recorded& recorded);
   void count(const Recorded& recorded);
   void storage(std::string& problem, const std::string& message);
@@ -151,6 +157,8 @@ class Fates final : spool::Journal::Listener,
   // Of the cycle that runs, not durable yet; the front gets or has position committed_ + 1.
   std::deque<Recorded> committing_;
   uint64_t committed_ = 0;
+  io::Timer gather_timer_;
+  bool is_time_up_ = false;
   bool cycling_ = false, paused_ = false;
   std::string journal_problem_, log_problem_, notice_problem_;
   std::string id_;  // scratch
