@@ -119,7 +119,7 @@ TEST(TlsReport, goes_as_the_mail_that_receivers_sort_by) {
   for (size_t at = 0; (at = head.find("\r\n ", at)) != head.npos;) head.erase(at, 2);
   const std::string id = report.id(), unique = id.substr(9, 16);
   for (const std::string& line :
-       {std::string("Date: Sat, 02 Apr 2016 00:00:00 +0000"),
+       {std::string("Date: Sat, 2 Apr 2016 00:00:00 +0000"),
         std::string("From: tlsrpt@company-x.example"),
         std::string("To: a@company-y.example, b@company-y.example"),
         "Subject: Report Domain: company-y.example Submitter: company-x.example Report-ID: <" + id +
