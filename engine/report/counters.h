@@ -69,7 +69,7 @@ struct alignas(128) ShardCounters {
   /// Outcomes of TLS, by policy and result.
   std::array<std::array<Counter, tls_results>, tls_policy_types> tls;
   std::array<Counter, dkim::algorithms> dkim_signatures;  // made, by algorithm
-  Counter dkim_signing_ns;  // that they took, with all that is read and hashed for them
+  Counter dkim_signing_ns;    // that they took, with all that is read and hashed for them
   Counter tls_outcomes_lost;  // that the reporter had no room for
   /// Waits in a phase, up to the end of a transaction or session. A phase without a wait (its reply
   /// came with another one's) is not counted.
