@@ -49,7 +49,7 @@ _sluice() {
     send) words='--help --message --recipients --from --campaign --spool --deliver --next-hop --source --suppress --unsubscribe --notices --notify --ret --envid --priority --skip-invalid --preview --dry-run --quiet --config --json' ;;
     serve) words='--help --until-empty --spool --next-hop --quiet --config' ;;
     queue) words='summary list show hold release retry cancel --help --id --campaign --destination --recipient --sender --all --campaigns --limit --dry-run --spool --config --json' ;;
-    explain) words='--help --at --priority --next-hop --sender --spool --config --json' ;;
+    explain) words='--help --at --priority --next-hop --sender --from --spool --config --json' ;;
     log) words='--help --recipient --id --campaign --destination --event --since --until --follow --json --history --log --spool --config' ;;
     top) words='--help --admin --token-file --once --json --config' ;;
     check) words='--help --defaults --describe --dns --json --config' ;;
