@@ -139,6 +139,7 @@ void SmtpIntake::accepted(Door& door, io::Accept& op, const io::Completion& comp
   session->place = steps_.insert(steps_.end(), session);
   ++clients_[host_of(op.remote)];
   session->start(objection);
+  if (door.is_closing && !door.accept.in_flight) close(door);
 }
 
 /// A client that says nothing does not keep another out: of those looked at, the one whose session
@@ -331,8 +332,9 @@ SmtpIntake::~SmtpIntake() {
 void SmtpIntake::stop(bool now) {
   if (!std::exchange(stopping_, true)) {
     loop_.timers().cancel(accept_timer_);
-    for (Door& door : doors_)
-      if (door.accept.in_flight && !door.accept.cancelled) loop_.proactor().cancel(door.accept);
+    // A ring outlives its process for a moment: a socket that is still open there would get
+    // connections that are meant for the engine's successor.
+    for (Door& door : doors_) close(door);
   }
   sessions_.for_each([now](SmtpSession& session) { now ? session.lost() : session.stop(); });
 }
@@ -343,7 +345,7 @@ bool SmtpIntake::is_idle() const {
                               [](const Lane& lane) {
                                 return lane.writer.has_pending() || lane.writer.is_committing();
                               }) &&
-         std::ranges::none_of(doors_, [](const Door& door) { return door.accept.in_flight; });
+         std::ranges::all_of(doors_, &Door::is_closed);
 }
 
 }  // namespace sluice::engine::intake
